@@ -1,0 +1,3 @@
+/** The low-level API: the three kernel families on typed arrays. */
+export { BinceError, type BinceErrorCode } from '../errors.js';
+export { type Description, describe } from './description.js';

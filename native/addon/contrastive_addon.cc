@@ -1,0 +1,11 @@
+// The contrastive family as seen from JavaScript: argument checks and buffers, no arithmetic.
+#include "native/addon/addon.h"
+
+namespace bince::addon {
+
+void register_contrastive(Napi::Env env, Napi::Object exports) {
+  (void)env;
+  (void)exports;
+}
+
+}  // namespace bince::addon
