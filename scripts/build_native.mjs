@@ -1,0 +1,66 @@
+// Builds the addon into build/Release/bince.node: with cmake-js in a checkout, with plain CMake in an installed
+// package (which has no cmake-js), with node-gyp and binding.gyp where there is no CMake.
+//   node scripts/build_native.mjs [--verbose]
+import { spawnSync } from 'node:child_process';
+import { existsSync, realpathSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const require = createRequire(import.meta.url);
+const root = fileURLToPath(new URL('..', import.meta.url));
+const has = (command) => spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
+
+function run(command, args) {
+  const result = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  if (result.error) fail(`${command}: ${result.error.message}`);
+  if (result.status !== 0) fail(`${command} ${args.join(' ')} ended with status ${result.status}`);
+}
+
+function fail(message, hint) {
+  console.error(`error: ${message}`);
+  if (hint) console.error(`hint: ${hint}`);
+  process.exit(1);
+}
+
+/** node-gyp of this project, or the one that npm carries. */
+function findNodeGyp() {
+  const candidates = [process.env.npm_config_node_gyp];
+  try {
+    candidates.push(require.resolve('node-gyp/bin/node-gyp.js'));
+  } catch {
+    // not a dependency: npm's own is next
+  }
+  const npm = spawnSync('sh', ['-c', 'command -v npm'], { encoding: 'utf8' }).stdout.trim();
+  const npmFolders = [process.env.npm_execpath, npm && realpathSync(npm)]
+    .filter(Boolean)
+    .map((p) => dirname(dirname(p)));
+  for (const folder of npmFolders) candidates.push(join(folder, 'node_modules/node-gyp/bin/node-gyp.js'));
+  candidates.push(
+    join(dirname(process.execPath), '../lib/node_modules/npm/node_modules/node-gyp/bin/node-gyp.js'),
+  );
+  return candidates.find((path) => path && existsSync(path));
+}
+
+if (!has(process.env.CXX ?? 'c++') && !has('g++') && !has('clang++')) {
+  fail('no C++ compiler was found', 'install one, for example: apt-get install g++ cmake');
+}
+if (!has('cmake')) {
+  const nodeGyp = findNodeGyp();
+  if (!nodeGyp)
+    fail('neither CMake nor node-gyp was found', 'install CMake, for example: apt-get install cmake');
+  console.error('bince: CMake was not found, building with node-gyp');
+  run(process.execPath, [nodeGyp, 'rebuild']);
+} else if (existsSync(join(root, 'node_modules/.bin/cmake-js'))) {
+  const args = ['compile', '--config', 'Release', '--target', 'bince_addon', '--log-level', 'warn'];
+  run(join(root, 'node_modules/.bin/cmake-js'), args);
+} else {
+  const build = join(root, 'build');
+  run('cmake', [
+    ...['-S', root, '-B', build, '-DCMAKE_BUILD_TYPE=Release'],
+    `-DBINCE_NODE_API_HEADERS_DIR=${require('node-api-headers').include_dir}`,
+    `-DBINCE_NODE_ADDON_API_DIR=${require('node-addon-api').include_dir}`,
+    `-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${join(build, 'Release')}`,
+  ]);
+  run('cmake', ['--build', build, '--target', 'bince_addon', '--parallel']);
+}

@@ -1,0 +1,41 @@
+// What the built objects must not contain: weak symbols in SIMD files (the linker could keep their copy of a common
+// template and run it on a machine without the instructions), system libraries beyond the C and C++ run time, and
+// symbol versions newer than the oldest system that is promised.
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { has, root, run } from './steps.mjs';
+
+const kGlibcFloor = [2, 34];
+const kAllowed = /^(libstdc\+\+|libm|libgcc_s|libpthread|libc|ld-linux-x86-64|ld-linux-aarch64)\.so/;
+
+function* objects(folder) {
+  for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
+    if (/_avx(2|512|512_bf16)\.cc\.o$/.test(entry.name)) yield join(entry.parentPath, entry.name);
+  }
+}
+
+export async function checkObjects(tally) {
+  if (!has('nm') || !has('objdump')) return tally.skip('object files', 'binutils are not installed');
+  for (const object of objects(`${root}build-native`)) {
+    const { output } = await run('nm', ['-C', object]);
+    const weak = output.split('\n').filter((line) => / [VWu] /.test(line));
+    tally.check(`no weak symbols in ${object.split('/').pop()}`, weak.length === 0, weak.join('\n'));
+  }
+  const addon = `${root}build/Release/bince.node`;
+  const { output } = await run('objdump', ['-p', addon]);
+  const needed = [...output.matchAll(/NEEDED\s+(\S+)/g)].map((match) => match[1]);
+  const foreign = needed.filter((name) => !kAllowed.test(name));
+  tally.check(
+    'the addon needs the C and C++ run time alone',
+    needed.length > 0 && !foreign.length,
+    foreign.join('\n'),
+  );
+  const tooNew = [...output.matchAll(/GLIBC_(\d+)\.(\d+)/g)].filter(
+    ([, major, minor]) => Number(major) * 1000 + Number(minor) > kGlibcFloor[0] * 1000 + kGlibcFloor[1],
+  );
+  tally.check(
+    `the addon runs on glibc ${kGlibcFloor.join('.')}`,
+    !tooNew.length,
+    tooNew.map(String).join('\n'),
+  );
+}

@@ -1,0 +1,143 @@
+// `npm test`: sets up what it needs and runs every test.
+//   npm test                      everything
+//   npm test -- quick             style, types, native tests, TypeScript tests
+//   npm test -- NAME...           the named steps: style native sanitize fuzz typescript install
+// The last line is "N passed, N failed, N skipped".
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { checkInstalled } from './check_install.mjs';
+import { checkObjects } from './check_objects.mjs';
+import { setUp } from './setup.mjs';
+import { bin, has, root, run, Tally } from './steps.mjs';
+
+const tally = new Tally();
+const fuzzSeconds = 10;
+
+async function configureAndBuild(name, folder, options, env = {}) {
+  const generator = has('ninja') ? ['-G', 'Ninja'] : [];
+  const configured = await run('cmake', ['-S', root, '-B', `${root}${folder}`, ...generator, ...options], {
+    env,
+  });
+  if (!tally.check(`${name}: configure`, configured.status === 0, configured.output)) return false;
+  const built = await run('cmake', ['--build', `${root}${folder}`, '--parallel', '2']);
+  const warnings = built.output.split('\n').filter((line) => /warning:/.test(line));
+  return tally.check(
+    `${name}: builds without warnings`,
+    built.status === 0 && !warnings.length,
+    built.output,
+  );
+}
+
+const programs = (folder) =>
+  readdirSync(`${root}${folder}`)
+    .filter((name) => !name.includes('.'))
+    .sort();
+
+const steps = {
+  async style() {
+    const biome = await run(bin('biome'), ['ci', '.']);
+    tally.check('biome: format and lint', biome.status === 0, biome.output);
+    const types = await run(bin('tsc'), ['-p', 'tsconfig.json', '--noEmit']);
+    tally.check('tsc: strictest types', types.status === 0, types.output);
+    if (!has('clang-format')) return tally.skip('clang-format', 'clang-format is not installed');
+    const format = await run(process.execPath, ['scripts/clang_format.mjs', '--check']);
+    tally.check('clang-format', format.status === 0, format.output);
+  },
+
+  async native() {
+    if (!has('cmake')) return tally.skip('native tests', 'CMake is not installed');
+    if (!(await configureAndBuild('native', 'build-native', ['-DBINCE_TESTS=ON', '-DBINCE_WERROR=ON'])))
+      return;
+    for (const name of programs('build-native/tests')) {
+      tally.add(name, await run(`${root}build-native/tests/${name}`, []));
+    }
+    await checkObjects(tally);
+  },
+
+  async sanitize() {
+    if (!has('cmake')) return tally.skip('sanitizers', 'CMake is not installed');
+    const kinds = [
+      ['address,undefined', 'build-asan', () => true],
+      ['thread', 'build-tsan', (name) => /core|threads/.test(name)],
+    ];
+    for (const [sanitizers, folder, wanted] of kinds) {
+      const options = ['-DBINCE_TESTS=ON', `-DBINCE_SANITIZE=${sanitizers}`];
+      if (!(await configureAndBuild(sanitizers, folder, options))) continue;
+      for (const name of programs(`${folder}/tests`).filter(wanted)) {
+        tally.add(`${name} (${sanitizers})`, await run(`${root}${folder}/tests/${name}`, []));
+      }
+    }
+  },
+
+  async fuzz() {
+    const clang = ['clang++', 'clang++-19', 'clang++-16', 'clang++-14'].find((name) => has(name));
+    if (!clang || !has('cmake')) return tally.skip('fuzz targets', 'clang++ is not installed');
+    const env = { CXX: clang, CC: clang.replace('clang++', 'clang') };
+    const options = ['-DBINCE_FUZZ=ON', '-DBINCE_SANITIZE=address,undefined'];
+    if (!(await configureAndBuild('fuzz', 'build-fuzz', options, env))) return;
+    for (const name of programs('build-fuzz/fuzz')) {
+      const corpus = mkdtempSync(join(tmpdir(), 'bince-fuzz-'));
+      const args = [
+        `-max_total_time=${fuzzSeconds}`,
+        '-max_len=4096',
+        '-seed=1',
+        `-artifact_prefix=${corpus}/`,
+        corpus,
+      ];
+      const result = await run(`${root}build-fuzz/fuzz/${name}`, args, { timeoutSeconds: 300 });
+      tally.check(`${name}: ${fuzzSeconds} s`, result.status === 0, result.output.slice(-4000));
+      rmSync(corpus, { recursive: true });
+    }
+  },
+
+  async typescript() {
+    tally.add('vitest', await vitest([]));
+    // The kernels' tests once more on each slower backend.
+    const description = await run(process.execPath, ['-e', printBackends], { cwd: root });
+    const backends = description.output.trim().split(' ');
+    for (const backend of backends.slice(1)) {
+      const folders = ['test/contrastive', 'test/entropy', 'test/coding'];
+      tally.add(`vitest, kernels on ${backend}`, await vitest(folders, { BINCE_BACKEND: backend }));
+    }
+  },
+
+  install: () => checkInstalled(tally),
+};
+
+const printBackends = `import('./dist/kernels/index.js').then((k) => console.log(k.describe().backends.join(' ')))`;
+
+/** Runs vitest and closes its output with our summary line, so that the tally can read it. */
+async function vitest(filters, env = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'bince-vitest-'));
+  const report = join(folder, 'report.json');
+  const args = ['run', ...filters, '--reporter=dot', '--reporter=json', `--outputFile.json=${report}`];
+  const result = await run(bin('vitest'), args, { env: { NO_COLOR: '1', ...env } });
+  const { default: counts } = await import(report, { with: { type: 'json' } }).catch(() => ({
+    default: undefined,
+  }));
+  rmSync(folder, { recursive: true });
+  if (!counts) return result;
+  const skipped = counts.numPendingTests + counts.numTodoTests;
+  // A file that fails to load has no failed test of its own.
+  const failed = counts.numFailedTests || counts.numFailedTestSuites;
+  const closing = `${counts.numPassedTests} passed, ${failed} failed, ${skipped} skipped`;
+  return { status: result.status, output: `${result.output}\n${closing}` };
+}
+
+const quick = ['style', 'native', 'typescript'];
+const asked = process.argv.slice(2).flatMap((name) => (name === 'quick' ? quick : [name]));
+const unknown = asked.find((name) => !(name in steps));
+if (unknown) {
+  console.error(
+    `error: unknown step '${unknown}'\nhint: the steps are ${Object.keys(steps).join(', ')} and quick`,
+  );
+  process.exit(2);
+}
+await setUp();
+for (const name of asked.length ? asked : Object.keys(steps)) {
+  console.log(`\n${name}`);
+  await steps[name]();
+}
+console.log();
+process.exitCode = tally.close();
