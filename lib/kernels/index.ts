@@ -25,3 +25,27 @@ export {
 export type { Output, Quantize } from './entropy_arguments.js';
 export * from './factorized_parameters.js';
 export * from './gaussian.js';
+export {
+  BlockCoder,
+  type BlockFormat,
+  type Coder,
+  chooseLanes,
+  crc32c,
+  type DecodeBlocksOptions,
+  decode,
+  decodeSync,
+  type EncodeBlocksOptions,
+  type EncodedBlocks,
+  encode,
+  encodeSync,
+  type SymbolCoding,
+} from './coding.js';
+export {
+  compressai,
+  type DecodeStringsOptions,
+  type EncodeStringsOptions,
+  type StringCoding,
+} from './compressai.js';
+export type { ImportedBottleneck, StateParameters, StateTensor } from './compressai_state.js';
+export { type Description, describe } from './description.js';
+export type { CdfTables } from './tables.js';
