@@ -1,3 +1,26 @@
 /** The low-level API: the three kernel families on typed arrays. */
 export { BinceError, type BinceErrorCode } from '../errors.js';
+export {
+  BlockCoder,
+  type BlockFormat,
+  type Coder,
+  chooseLanes,
+  crc32c,
+  type DecodeBlocksOptions,
+  decode,
+  decodeSync,
+  type EncodeBlocksOptions,
+  type EncodedBlocks,
+  encode,
+  encodeSync,
+  type SymbolCoding,
+} from './coding.js';
+export {
+  compressai,
+  type DecodeStringsOptions,
+  type EncodeStringsOptions,
+  type StringCoding,
+} from './compressai.js';
+export type { ImportedBottleneck, StateParameters, StateTensor } from './compressai_state.js';
 export { type Description, describe } from './description.js';
+export type { CdfTables } from './tables.js';
