@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { describe as group, expect, it } from 'vitest';
+import { expect, describe as group, it } from 'vitest';
 import { packageRoot } from '../../lib/native.js';
 
 /** Runs `body` in a worker that has the addon as `addon`; resolves to what it posts. */

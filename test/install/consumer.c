@@ -1,16 +1,17 @@
-/* A C11 program against the installed library: a small InfoNCE by hand, and symbols through the coder and back. */
+/* A C11 program against the installed library: a small InfoNCE by hand, and symbols through the coder and
+ * back. */
 #include <bince.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define REQUIRE(condition)                                                                    \
-  do {                                                                                        \
-    if (!(condition)) {                                                                       \
+#define REQUIRE(condition)                                                                     \
+  do {                                                                                         \
+    if (!(condition)) {                                                                        \
       fprintf(stderr, "%s:%d: %s (%s)\n", __FILE__, __LINE__, #condition, bince_last_error()); \
-      return 1;                                                                               \
-    }                                                                                         \
+      return 1;                                                                                \
+    }                                                                                          \
   } while (0)
 
 static bince_tensor tensor(void* data, uint8_t code, uint8_t bits, int32_t ndim, int64_t* shape) {
@@ -47,9 +48,11 @@ static int check_contrastive(bince_context* context) {
   results.dq = &dq;
 
   size_t bytes = 0;
-  REQUIRE(bince_contrastive_workspace(context, &problem, BINCE_CONTRASTIVE_FORWARD_BACKWARD, &bytes) == BINCE_OK);
+  REQUIRE(bince_contrastive_workspace(context, &problem, BINCE_CONTRASTIVE_FORWARD_BACKWARD, &bytes) ==
+          BINCE_OK);
   bince_launch launch = {NULL, NULL, 0, NULL};
-  REQUIRE(bytes == 0 || bince_contrastive_forward_backward(context, &problem, &results, &launch) == BINCE_BUFFER_TOO_SMALL);
+  REQUIRE(bytes == 0 ||
+          bince_contrastive_forward_backward(context, &problem, &results, &launch) == BINCE_BUFFER_TOO_SMALL);
   launch.workspace = aligned_alloc(64, (bytes + 63) / 64 * 64 + 64);
   launch.workspace_bytes = bytes;
   REQUIRE(launch.workspace);
@@ -83,8 +86,10 @@ static int check_coder(bince_context* context) {
   const bince_tensor symbols = tensor(symbols_data, BINCE_INT, 32, 1, n);
   bince_tensor coded = tensor(coded_data, BINCE_UINT, 8, 1, capacity);
   REQUIRE(bince_symbols_encode_workspace(context, tables, N, &workspace_bytes) == BINCE_OK);
-  bince_launch launch = {NULL, aligned_alloc(64, (workspace_bytes + 63) / 64 * 64 + 64), workspace_bytes, NULL};
-  REQUIRE(bince_symbols_encode(context, tables, BINCE_RANS, 1, &symbols, NULL, &coded, &coded_bytes, &launch) == BINCE_OK);
+  bince_launch launch = {NULL, aligned_alloc(64, (workspace_bytes + 63) / 64 * 64 + 64), workspace_bytes,
+                         NULL};
+  REQUIRE(bince_symbols_encode(context, tables, BINCE_RANS, 1, &symbols, NULL, &coded, &coded_bytes,
+                               &launch) == BINCE_OK);
   free(launch.workspace);
 
   bince_tensor decoded = tensor(decoded_data, BINCE_INT, 32, 1, n);
@@ -105,7 +110,8 @@ int main(void) {
   REQUIRE(bince_abi_version() == BINCE_ABI_VERSION);
   bince_context* context = NULL;
   REQUIRE(bince_context_create(NULL, &context) == BINCE_OK);
-  printf("bince %s, backend %s of %s\n", bince_version(), bince_context_backend(context), bince_available_backends());
+  printf("bince %s, backend %s of %s\n", bince_version(), bince_context_backend(context),
+         bince_available_backends());
   const int failed = check_contrastive(context) || check_coder(context);
   bince_context_destroy(context);
   return failed;
