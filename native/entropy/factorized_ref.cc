@@ -72,7 +72,7 @@ bool run_channel(const FactorizedArgs& args, int64_t c, double* rows, double* to
       const float value = value_of(args, gain, n, c, i, &scaled);
       const double dlikelihood = args.dlikelihood ? args.dlikelihood[at] : 0.0f;
       const Element element = evaluate(args, network, value, dbits, dlikelihood, gradients);
-      if (!std::isfinite(value) || std::isnan(element.bits)) return false;
+      if (!std::isfinite(value) || std::isnan(element.bits) || !std::isfinite(element.dvalue)) return false;
       rows[n] += element.bits;
       *total += element.bits;
       if (args.likelihood) args.likelihood[at] = static_cast<float>(element.likelihood);

@@ -26,7 +26,7 @@ struct LanesAvx512 {
     __m512d low, high;
   };
   static constexpr int kLanes = 16;
-  static constexpr int kRows = 1;  // of the factorised model at once
+  static constexpr int kRows = 2;  // of the factorised model at once
 
   static V set(float x) { return _mm512_set1_ps(x); }
   static V add(V a, V b) { return _mm512_add_ps(a, b); }
