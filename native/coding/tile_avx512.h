@@ -109,6 +109,7 @@ inline void dequantize_rows(const ChannelPlan& plan, const uint8_t* bytes, uint3
       __m512 x = _mm512_add_ps(_mm512_cvtepi32_ps(symbols), _mm512_load_ps(plan.median + c));
       x = _mm512_mul_ps(x, _mm512_load_ps(plan.step + c));
       x = _mm512_add_ps(x, _mm512_load_ps(plan.shift + c));
+      __builtin_prefetch(out + size_t{plan.lanes} * C + size_t{row} * C + c, 1, 2);
       _mm512_mask_storeu_ps(out + size_t{row} * C + c, channels_left(C, c), x);
     }
   }
@@ -135,6 +136,9 @@ struct RowsSeen {
 };
 
 // float32 values or int32 symbols -> bytes [32][C16]; rows beyond `rows` stay as they are.
+//
+// The next group lies before this one, where hardware does not look ahead: it is fetched here (a prefetch of
+// an address outside the rows does nothing).
 template <RowType Type>
 inline RowsSeen entries_of_rows(const ChannelPlan& plan, const void* rows_in, uint32_t rows, uint8_t* bytes) {
   const uint32_t C = plan.channels, padded = padded_channels(C);
@@ -144,6 +148,7 @@ inline RowsSeen entries_of_rows(const ChannelPlan& plan, const void* rows_in, ui
     for (uint32_t c = 0; c < C; c += 16) {
       const __mmask16 inside = channels_left(C, c);
       const size_t at = size_t{row} * C + c;
+      _mm_prefetch(static_cast<const char*>(rows_in) + (at - size_t{plan.lanes} * C) * 4, _MM_HINT_T1);
       __m512i symbols;
       if (Type == kFloatRows) {
         const __m512 x = _mm512_maskz_loadu_ps(inside, static_cast<const float*>(rows_in) + at);
