@@ -23,6 +23,8 @@ export {
   type StringCoding,
 } from './compressai.js';
 export type { ImportedBottleneck, StateParameters, StateTensor } from './compressai_state.js';
+export * from './contrastive.js';
+export * from './contrastive_losses.js';
 export { type Description, describe } from './description.js';
 export {
   type Cancellable,

@@ -1,11 +1,253 @@
 // The contrastive family as seen from JavaScript: argument checks and buffers, no arithmetic.
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <cstring>
+
 #include "native/addon/addon.h"
 
 namespace bince::addon {
+namespace {
+
+// The thread's workspace, kept between calls: at most a little over 64 MB, whose pages would otherwise be
+// fetched from the system anew by every call.
+class ThreadWorkspace {
+ public:
+  ~ThreadWorkspace() { std::free(data_); }
+  // 64-byte aligned room, or null if memory ran out.
+  void* room(size_t bytes) {
+    if (bytes <= bytes_) return data_;
+    std::free(data_);
+    const size_t unit = bytes >= kHugePage ? kHugePage : 64;
+    bytes_ = (bytes + unit - 1) / unit * unit;
+    data_ = std::aligned_alloc(unit, bytes_);
+    if (!data_) bytes_ = 0;
+    if (data_ && unit == kHugePage) madvise(data_, bytes_, MADV_HUGEPAGE);
+    return data_;
+  }
+
+ private:
+  static constexpr size_t kHugePage = size_t{1} << 21;
+  void* data_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+// Positions in the array of numbers that comes first; lib/kernels/contrastive.ts has the same list.
+enum Number {
+  kDenominator,
+  kFlags,
+  kScale,
+  kBias,
+  kClip,
+  kRegularizer,
+  kNegativeLogWeight,
+  kThreshold,
+  kGradLoss,
+  kRows,
+  kKeys,
+  kQueued,
+  kDim,
+  kGradScale,  // 1: dscale is wanted
+  kGradBias,
+  kNumbers
+};
+
+// Positions of the other arguments.
+enum Argument {
+  kNumberArray,
+  kQ,
+  kK,
+  kQueue,
+  kPositive,
+  kRowGroup,
+  kColumnGroup,
+  kRowId,
+  kColumnId,
+  kRowWeight,
+  kColumnWeight,
+  kScalars,  // Float32Array(4): loss, regularizer, dscale, dbias
+  kRowLoss,
+  kRowLse,
+  kColumnLoss,
+  kColumnLse,
+  kDq,
+  kDk,
+  kCancel,
+  kArguments
+};
+
+constexpr bince_dtype kFloat32 = {BINCE_FLOAT, 32, 1};
+constexpr bince_dtype kBfloat16 = {BINCE_BFLOAT, 16, 1};
+constexpr bince_dtype kInt32 = {BINCE_INT, 32, 1};
+
+// A call's arguments, copied out of V8.  Not movable: the structs point into it.
+struct Call {
+  bince_contrastive problem;
+  bince_contrastive_results results;
+  bince_tensor tensors[kArguments + 4];
+  int64_t shapes[kArguments + 4][2];
+  bool backward = false;
+
+  bool read(const Napi::CallbackInfo& info);
+  bince_status run(bince_context* context, const int32_t* cancel);
+
+ private:
+  bool read_numbers(const Napi::CallbackInfo& info);
+  const bince_tensor* tensor(int slot, void* data, bince_dtype dtype, int ndim, int64_t rows, int64_t dim);
+  // Reads an optional typed array of exactly rows * dim elements; *ok turns false with an exception pending.
+  const bince_tensor* matrix(const Napi::CallbackInfo& info, int slot, const char* name, int64_t rows,
+                             bool inputs, bool* ok);
+  template <typename T>
+  const bince_tensor* vector(const Napi::CallbackInfo& info, int slot, const char* name, bince_dtype dtype,
+                             int64_t rows, bool* ok);
+  int64_t rows_ = 0, keys_ = 0, queued_ = 0, dim_ = 0;
+};
+
+bool fail(Napi::Env env, const std::string& message) {
+  make_error(env, BINCE_INVALID_ARGUMENT, message).ThrowAsJavaScriptException();
+  return false;
+}
+
+bool wrong_length(Napi::Env env, const char* name, int64_t expected, size_t received) {
+  return fail(env, std::string(name) + ": expected " + std::to_string(expected) + " elements, received " +
+                       std::to_string(received));
+}
+
+const bince_tensor* Call::tensor(int slot, void* data, bince_dtype dtype, int ndim, int64_t rows,
+                                 int64_t dim) {
+  shapes[slot][0] = rows;
+  shapes[slot][1] = dim;
+  tensors[slot] = {data, {BINCE_CPU, 0}, ndim, dtype, shapes[slot], nullptr, 0};
+  return &tensors[slot];
+}
+
+const bince_tensor* Call::matrix(const Napi::CallbackInfo& info, int slot, const char* name, int64_t rows,
+                                 bool input, bool* ok) {
+  const Napi::Value value = info[static_cast<size_t>(slot)];
+  if (!*ok || value.IsUndefined() || value.IsNull()) return nullptr;
+  const bool bfloat16 =
+      input && value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_uint16_array;
+  void* data = nullptr;
+  size_t size = 0;
+  *ok = view_of(value, name, bfloat16 ? napi_uint16_array : napi_float32_array, "Float32Array or Uint16Array",
+                &data, &size);
+  if (*ok && size != static_cast<size_t>(rows) * static_cast<size_t>(dim_))
+    *ok = wrong_length(info.Env(), name, rows * dim_, size);
+  return *ok ? tensor(slot, data, bfloat16 ? kBfloat16 : kFloat32, 2, rows, dim_) : nullptr;
+}
+
+template <typename T>
+const bince_tensor* Call::vector(const Napi::CallbackInfo& info, int slot, const char* name,
+                                 bince_dtype dtype, int64_t rows, bool* ok) {
+  const Napi::Value value = info[static_cast<size_t>(slot)];
+  if (!*ok || value.IsUndefined() || value.IsNull()) return nullptr;
+  View<T> view;
+  *ok = read_view(value, name, &view);
+  if (*ok && view.size != static_cast<size_t>(rows)) *ok = wrong_length(info.Env(), name, rows, view.size);
+  return *ok ? tensor(slot, view.data, dtype, 1, rows, 1) : nullptr;
+}
+
+bool Call::read_numbers(const Napi::CallbackInfo& info) {
+  View<double> numbers;
+  if (!read_view(info[kNumberArray], "numbers", &numbers)) return false;
+  if (numbers.size != kNumbers) return wrong_length(info.Env(), "numbers", kNumbers, numbers.size);
+  const double* n = numbers.data;
+  for (int i : {kRows, kKeys, kQueued, kDim})
+    if (!(n[i] >= 0 && n[i] <= 2147483647.0)) return fail(info.Env(), "rows, columns or dim: out of range");
+  bince_contrastive_init(&problem);
+  problem.denominator = static_cast<uint32_t>(n[kDenominator]);
+  problem.flags = static_cast<uint32_t>(n[kFlags]);
+  problem.scale = static_cast<float>(n[kScale]);
+  problem.bias = static_cast<float>(n[kBias]);
+  problem.clip = static_cast<float>(n[kClip]);
+  problem.regularizer = static_cast<float>(n[kRegularizer]);
+  problem.negative_log_weight = static_cast<float>(n[kNegativeLogWeight]);
+  problem.threshold = static_cast<float>(n[kThreshold]);
+  problem.grad_loss = static_cast<float>(n[kGradLoss]);
+  rows_ = static_cast<int64_t>(n[kRows]);
+  keys_ = static_cast<int64_t>(n[kKeys]);
+  queued_ = static_cast<int64_t>(n[kQueued]);
+  dim_ = static_cast<int64_t>(n[kDim]);
+  View<float> scalars;
+  if (!read_view(info[kScalars], "scalars", &scalars)) return false;
+  if (scalars.size != 4) return wrong_length(info.Env(), "scalars", 4, scalars.size);
+  results = {};
+  results.struct_size = sizeof results;
+  results.loss = tensor(kArguments, scalars.data, kFloat32, 1, 1, 1);
+  results.regularizer = tensor(kArguments + 1, scalars.data + 1, kFloat32, 1, 1, 1);
+  if (n[kGradScale] != 0) results.dscale = tensor(kArguments + 2, scalars.data + 2, kFloat32, 1, 1, 1);
+  if (n[kGradBias] != 0) results.dbias = tensor(kArguments + 3, scalars.data + 3, kFloat32, 1, 1, 1);
+  return true;
+}
+
+bool Call::read(const Napi::CallbackInfo& info) {
+  if (!read_numbers(info)) return false;
+  const int64_t columns = keys_ + queued_;
+  bool ok = true;
+  problem.q = matrix(info, kQ, "q", rows_, true, &ok);
+  problem.k = matrix(info, kK, "k", keys_, true, &ok);
+  problem.queue = matrix(info, kQueue, "queue", queued_, true, &ok);
+  problem.positive = vector<int32_t>(info, kPositive, "positive", kInt32, rows_, &ok);
+  problem.row_group = vector<int32_t>(info, kRowGroup, "groups.rows", kInt32, rows_, &ok);
+  problem.column_group = vector<int32_t>(info, kColumnGroup, "groups.columns", kInt32, columns, &ok);
+  problem.row_id = vector<int32_t>(info, kRowId, "ids.rows", kInt32, rows_, &ok);
+  problem.column_id = vector<int32_t>(info, kColumnId, "ids.columns", kInt32, columns, &ok);
+  problem.row_weight = vector<float>(info, kRowWeight, "rowWeight", kFloat32, rows_, &ok);
+  problem.column_weight = vector<float>(info, kColumnWeight, "columnWeight", kFloat32, columns, &ok);
+  results.row_loss = vector<float>(info, kRowLoss, "rowLoss", kFloat32, rows_, &ok);
+  results.row_lse = vector<float>(info, kRowLse, "rowLse", kFloat32, rows_, &ok);
+  results.column_loss = vector<float>(info, kColumnLoss, "columnLoss", kFloat32, columns, &ok);
+  results.column_lse = vector<float>(info, kColumnLse, "columnLse", kFloat32, columns, &ok);
+  results.dq = matrix(info, kDq, "dq", rows_, false, &ok);
+  results.dk = matrix(info, kDk, "dk", keys_, false, &ok);
+  backward = results.dq || results.dk || results.dscale || results.dbias;
+  return ok;
+}
+
+bince_status Call::run(bince_context* context, const int32_t* cancel) {
+  static thread_local ThreadWorkspace workspace;
+  size_t bytes = 0;
+  const bince_status status = bince_contrastive_workspace(
+      context, &problem, backward ? BINCE_CONTRASTIVE_FORWARD_BACKWARD : BINCE_CONTRASTIVE_FORWARD, &bytes);
+  if (status != BINCE_OK) return status;
+  // Without memory the call below says how much it needs.
+  const bince_launch launch = {nullptr, workspace.room(bytes), bytes, cancel};
+  return backward ? bince_contrastive_forward_backward(context, &launch, &problem, &results)
+                  : bince_contrastive_forward(context, &launch, &problem, &results);
+}
+
+class ContrastiveJob : public Job {
+ public:
+  Call call;
+  bince_status run(bince_context* context, const int32_t* cancel) override {
+    return call.run(context, cancel);
+  }
+  Napi::Value result(Napi::Env env) override { return env.Undefined(); }
+};
+
+// contrastiveSync(...arguments of enum Argument, without the cancel flag): fills the result arrays.
+Napi::Value contrastive_sync(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  bince_context* context = context_of(env);
+  Call call;
+  if (!context || !call.read(info)) return env.Undefined();
+  const bince_status status = call.run(context, nullptr);
+  if (status != BINCE_OK) throw_status(env, status);
+  return env.Undefined();
+}
+
+Napi::Value contrastive_async(const Napi::CallbackInfo& info) {
+  auto job = std::make_unique<ContrastiveJob>();
+  if (!job->call.read(info)) return info.Env().Undefined();
+  for (size_t i = kQ; i < kCancel; ++i) job->keep(info[i]);
+  return submit(info.Env(), std::move(job), info[kCancel]);
+}
+
+}  // namespace
 
 void register_contrastive(Napi::Env env, Napi::Object exports) {
-  (void)env;
-  (void)exports;
+  exports.Set("contrastiveSync", Napi::Function::New(env, contrastive_sync));
+  exports.Set("contrastiveAsync", Napi::Function::New(env, contrastive_async));
 }
 
 }  // namespace bince::addon
