@@ -17,7 +17,7 @@ struct SectionPlan {
   int32_t coder;
   uint32_t header_crc;
   uint64_t block_rows;
-  uint64_t row_cost;  // the least that a row costs, in 2^-26 bits
+  uint64_t row_cost;  // the least that a row costs, in 2^-25 bits
 };
 
 // One section's header, read and checked against what is left of the bytes.

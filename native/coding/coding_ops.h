@@ -45,7 +45,7 @@ struct EncodeJob {
   uint32_t states[kLanes];
   uint8_t* words;
   uint8_t* escapes;
-  uint64_t cost;  // in 2^-26 bits, without the escape bytes; modulo 2^64
+  uint64_t cost;  // in 2^-25 bits, without the escape bytes; modulo 2^64
   bool invalid;   // a value that cannot be quantised; nothing else is meant then
 };
 
@@ -71,9 +71,9 @@ struct CodingOps {
   uint32_t (*crc32c)(uint32_t crc, const uint8_t* bytes, size_t count);
 };
 
-// Tiles of one row group, [channel][lane] bytes, for each of the blocks at once.
+// The tile of a row group for each of the blocks at once, and one group's entries in row order.
 static inline size_t coding_scratch_bytes(uint32_t channels) {
-  return size_t{kBlocksAtOnce} * (size_t{channels} + 64) * kLanes;
+  return (size_t{kBlocksAtOnce} + 1) * (size_t{channels} + 64) * kLanes;
 }
 
 // Each replaces the slots that its target does better.

@@ -97,7 +97,7 @@ EncodeEntry encode_entry(uint32_t start, uint32_t frequency) {
           static_cast<uint16_t>(frequency), shift};
 }
 
-// -log2(frequency / 65536) in 2^-26 bits, at most 2^30.
+// -log2(frequency / 65536) in 2^-25 bits, at most 2^29.
 uint32_t entry_cost(uint32_t frequency) {
   return static_cast<uint32_t>(
       std::lround((16.0 - std::log2(static_cast<double>(frequency))) * (1 << kCostBits)));

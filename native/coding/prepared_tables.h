@@ -17,7 +17,7 @@
 namespace bince {
 
 // Tables up to this size have vector forms: one 512-bit register holds a 16-bit number for every entry.
-enum { kSmallEntries = 32, kBuckets = 256, kCostBits = 26, kLanes = 32 };
+enum { kSmallEntries = 32, kBuckets = 256, kCostBits = 25, kLanes = 32 };
 
 struct TableHead {
   uint32_t entries;  // n
@@ -51,7 +51,7 @@ struct alignas(64) SmallDecode {
 
 // For x = hi * 2^16 + lo < frequency * 2^16 in halves of 16 bits: d = frequency << shift has its top bit set
 // and reciprocal = (2^32 - 1) div d - 2^16 (Moeller and Granlund, "Improved division by invariant integers",
-// 2011). The cost in 2^-26 bits is cost_high * 2^15 + cost_low, both below 2^15 + 1, so that sums of pairs
+// 2011). The cost in 2^-25 bits is cost_high * 2^15 + cost_low, both below 2^15: products of signed pairs
 // stay exact.
 struct alignas(64) SmallEncode {
   uint16_t frequency[kSmallEntries];
@@ -89,7 +89,7 @@ struct TableView {
   int32_t offset;
   const DecodeEntry* decode;
   const EncodeEntry* encode;
-  const uint32_t* cost;    // of an entry, in 2^-26 bits
+  const uint32_t* cost;    // of an entry, in 2^-25 bits
   const uint16_t* bucket;  // [257]: the entry at slot 256 * b; the last is m
 };
 

@@ -1,0 +1,193 @@
+// Blocks on every backend: the same bytes, and every backend reads what any of them wrote.
+#include <algorithm>
+#include <random>
+
+#include "test/native/coding_fixture.h"
+#include "test/native/harness.h"
+
+using namespace coding_test;
+
+namespace {
+
+struct Shape {
+  int64_t rows;
+  uint32_t channels, block_rows, lanes;
+  int32_t coder;
+};
+
+void check_all_pairs(const Shape& shape, const Tables& tables, const std::vector<int32_t>& index,
+                     double escapes) {
+  Format format(tables, index, shape.channels, shape.block_rows, shape.lanes, shape.coder);
+  const std::vector<int32_t> symbols = draw(tables, index, shape.rows, 1, escapes);
+  // float32 holds these symbols.
+  const bool exact =
+      std::all_of(symbols.begin(), symbols.end(), [](int32_t s) { return s > -(1 << 24) && s < 1 << 24; });
+  std::vector<uint8_t> first;
+  double first_ideal = 0;
+  for (const std::string& writer : bince_test::available_backends()) {
+    const bince_test::Context context(writer.c_str(), writer == "ref" ? 1 : 2);
+    double ideal = 0;
+    const std::vector<uint8_t> bytes = encode(context, format, symbols.data(), kInt32, shape.rows, &ideal);
+    if (first.empty()) {
+      first = bytes;
+      first_ideal = ideal;
+    }
+    CHECK(bytes == first);
+    CHECK_EQ(ideal, first_ideal);
+    std::vector<float> values(symbols.begin(), symbols.end());
+    if (exact) CHECK(encode(context, format, values.data(), kFloat32, shape.rows, nullptr) == first);
+    std::vector<int32_t> back(symbols.size() + 2, 77);
+    CHECK_OK(decode(context, format, first, back.data() + 1, kInt32, shape.rows));
+    CHECK(std::equal(symbols.begin(), symbols.end(), back.begin() + 1));
+    CHECK(back.front() == 77 && back.back() == 77);
+  }
+}
+
+}  // namespace
+
+TEST(blocks_are_the_same_bytes_from_every_backend) {
+  for (const uint32_t channels : {1u, 2u, 7u, 16u, 33u, 512u})
+    for (const uint32_t lanes : {1u, 2u, 4u, 8u, 16u, 32u})
+      for (const int64_t rows : {1, 31, 32, 33, 65, 300}) {
+        if (channels == 512 && lanes != 32) continue;
+        std::vector<int> sizes;
+        for (uint32_t c = 0; c < channels; ++c) sizes.push_back(2 + static_cast<int>(c * 7 % 31));
+        const Tables tables = bell_tables(sizes);
+        check_all_pairs({rows, channels, 64, lanes, BINCE_RANS}, tables, {}, 0.01);
+      }
+}
+
+TEST(blocks_of_every_alphabet) {
+  for (const int entries : {2, 3, 4, 5, 8, 9, 16, 17, 31, 32, 33, 64, 65, 300, 65536}) {
+    const Tables tables = bell_tables({entries});
+    const std::vector<int32_t> index(3, 0);
+    check_all_pairs({333, 3, 100, 32, BINCE_RANS}, tables, index, 0.02);
+    check_all_pairs({97, 3, 40, 1, BINCE_RANGE}, tables, index, 0.02);
+  }
+}
+
+TEST(blocks_of_escapes_alone_and_of_degenerate_tables) {
+  Tables tables;
+  tables.add({1, 65535}, 0);
+  tables.add({65535, 1}, -1);
+  tables.add({65534, 1, 1}, INT32_MIN);
+  tables.add({1, 1, 65534}, INT32_MAX - 2);
+  const std::vector<int32_t> index = {0, 1, 2, 3, 1};
+  for (const double escapes : {0.0, 0.5, 1.0})
+    for (const uint32_t lanes : {1u, 8u, 32u})
+      check_all_pairs({517, 5, 128, lanes, BINCE_RANS}, tables, index, escapes);
+}
+
+TEST(blocks_of_4096_rows_of_512_channels) {
+  std::vector<int> sizes;
+  for (int c = 0; c < 512; ++c) sizes.push_back(12 + c % 11);
+  const Tables tables = bell_tables(sizes);
+  for (const int64_t rows : {4095, 4097})
+    check_all_pairs({rows, 512, 1024, 32, BINCE_RANS}, tables, {}, 0.0001);
+}
+
+TEST(values_are_quantised_alike) {
+  const uint32_t C = 35;
+  std::vector<int> sizes(C, 20);
+  const Tables tables = bell_tables(sizes);
+  Format format(tables, {}, C, 64, 32, BINCE_RANS);
+  std::mt19937 random(7);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  std::vector<float> median(C), step(C), shift(C), rows(200 * C);
+  for (uint32_t c = 0; c < C; ++c) {
+    median[c] = uniform(random);
+    step[c] = 0.01f + std::fabs(uniform(random));
+    shift[c] = 10 * uniform(random);
+  }
+  for (float& x : rows) x = 40 * uniform(random);
+  for (uint32_t c = 0; c < C; ++c)
+    rows[c] = (static_cast<float>(c) - 10.5f) * step[c] + shift[c];  // ties, near enough
+  format.set_values(&median, &step, &shift);
+  std::vector<uint8_t> first;
+  std::vector<float> first_values;
+  for (const std::string& name : bince_test::available_backends()) {
+    const bince_test::Context context(name.c_str());
+    const std::vector<uint8_t> bytes = encode(context, format, rows.data(), kFloat32, 200, nullptr);
+    std::vector<float> values(rows.size());
+    CHECK_OK(decode(context, format, bytes, values.data(), kFloat32, 200));
+    if (first.empty()) {
+      first = bytes;
+      first_values = values;
+    }
+    CHECK(bytes == first);
+    CHECK(std::memcmp(values.data(), first_values.data(), values.size() * 4) == 0);
+  }
+}
+
+TEST(values_that_cannot_be_coded_are_named) {
+  const Tables tables = bell_tables(std::vector<int>(5, 9));
+  Format format(tables, {}, 5, 64, 32, BINCE_RANS);
+  for (const std::string& name : bince_test::available_backends()) {
+    const bince_test::Context context(name.c_str(), 2);
+    for (const float bad : {NAN, INFINITY, -INFINITY, 1073741824.0f, -1073741824.0f}) {
+      std::vector<float> rows(5 * 700, 1.0f);
+      rows[5 * 333 + 4] = bad;
+      rows[5 * 600] = bad;
+      std::vector<uint8_t> out(1 << 20);
+      CHECK_EQ(try_encode(context, format, rows.data(), kFloat32, 700, &out, nullptr), BINCE_INVALID_VALUE);
+      CHECK(std::strstr(bince_last_error(), "row 333, channel 4") != nullptr);
+    }
+  }
+}
+
+TEST(damaged_blocks_are_refused_on_every_backend) {
+  const Tables tables = bell_tables({9, 20, 3});
+  Format format(tables, {}, 3, 16, 4, BINCE_RANS);
+  const std::vector<int32_t> symbols = draw(tables, {}, 40, 3, 0.05);
+  std::mt19937 random(11);
+  for (const std::string& name : bince_test::available_backends()) {
+    const bince_test::Context context(name.c_str());
+    const std::vector<uint8_t> bytes = encode(context, format, symbols.data(), kInt32, 40, nullptr);
+    std::vector<int32_t> back(symbols.size());
+    for (size_t i = 0; i < bytes.size(); ++i) {
+      std::vector<uint8_t> bad = bytes;
+      bad[i] ^= static_cast<uint8_t>(1 + random() % 255);
+      const bince_status status = decode(context, format, bad, back.data(), kInt32, 40);
+      CHECK(status == BINCE_CORRUPT_DATA || (status == BINCE_OK && back == symbols));
+    }
+    // Damage that the checksum does not see: the checksum is made to fit.
+    for (int round = 0; round < 300; ++round) {
+      std::vector<uint8_t> bad = encode(context, format, symbols.data(), kInt32, 16, nullptr);
+      const size_t header = bad.size() - section_payload(bad);
+      bad[header + random() % (bad.size() - header)] ^= static_cast<uint8_t>(1 + random() % 255);
+      refit_checksum(format, &bad, 16);
+      const bince_status status = decode(context, format, bad, back.data(), kInt32, 16);
+      CHECK(status == BINCE_OK || status == BINCE_CORRUPT_DATA);
+    }
+  }
+}
+
+TEST(small_buffers_are_told_what_is_needed) {
+  const Tables tables = bell_tables({9});
+  Format format(tables, {}, 1, 64, 1, BINCE_RANS);
+  const std::vector<int32_t> symbols = draw(tables, {}, 500, 3, 0.05);
+  const bince_test::Context context("ref");
+  const std::vector<uint8_t> whole = encode(context, format, symbols.data(), kInt32, 500, nullptr);
+  std::vector<uint8_t> out(whole.size() - 1);
+  uint64_t needed = 0;
+  CHECK_EQ(try_encode(context, format, symbols.data(), kInt32, 500, &out, nullptr, &needed),
+           BINCE_BUFFER_TOO_SMALL);
+  CHECK_EQ(needed, whole.size());
+  out.resize(needed);
+  CHECK_OK(try_encode(context, format, symbols.data(), kInt32, 500, &out, nullptr, &needed));
+  CHECK(out == whole);
+}
+
+TEST(crc32c_is_castagnoli) {
+  const char* digits = "123456789";
+  CHECK_EQ(bince_crc32c(0, digits, 9), 0xe3069283u);
+  std::vector<uint8_t> bytes(8000);
+  std::mt19937 random(5);
+  for (uint8_t& b : bytes) b = static_cast<uint8_t>(random());
+  for (const std::string& name : bince_test::available_backends()) {
+    const bince::CodingOps* ops = bince::ops_named(name.c_str())->coding;
+    for (size_t begin = 0; begin < 9; ++begin)
+      for (const size_t count : {0, 1, 7, 8, 9, 65, 3071, 3072, 3073, 7000})
+        CHECK_EQ(ops->crc32c(3, bytes.data() + begin, count), bitwise_crc(3, bytes.data() + begin, count));
+  }
+}
