@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { random, randomSymbols, randomTables } from './random_files.js';
 import { Bytes, encodeFile, headerPayload, type ReferenceFormat } from './reference_encoder.js';
 
-interface Golden {
+/** A golden file and what it holds. */
+export interface Golden {
   file: string;
   rows: number;
   channels: number;
@@ -11,7 +12,9 @@ interface Golden {
   blockRows: number;
   lanes: 1 | 4 | 8 | 32;
   coder: 'rans' | 'range';
+  /** Rows of each session of writing. */
   sessions: number[];
+  /** Whether it opens with recovery alone. */
   cutOff: boolean;
   data: number[];
 }
