@@ -1,12 +1,12 @@
 /** Models: what a codec knows of its data. Integer tables are stored, never rebuilt from floats. */
 import { createHash } from 'node:crypto';
 import {
+  isValidOffset,
   isValidScalar,
   type JsonValue,
   kDtypes,
   kMaxChannels,
   kMaxEntries,
-  kSymbolLimit,
   kTotal,
   type RowDtype,
 } from '../decoder/header.js';
@@ -159,8 +159,7 @@ export function checkTables(tables: CdfTables): void {
         `${entries} entries`,
       );
     }
-    if (Math.abs(offset[t]!) >= kSymbolLimit)
-      invalidArgument(`table ${t}`, 'an offset below 2^30', offset[t]);
+    if (!isValidOffset(offset[t]!, entries)) invalidArgument(`table ${t}`, 'symbols below 2^30', offset[t]);
     let rises = cdf[first] === 0 && cdf[end - 1] === kTotal;
     for (let i = first + 1; i < end && rises; i++) rises = cdf[i]! > cdf[i - 1]!;
     if (!rises) invalidArgument(`table ${t}`, `a strict rise from 0 to ${kTotal}`, 'another sequence');

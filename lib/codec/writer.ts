@@ -44,7 +44,7 @@ export interface WriterStatistics {
   /** Bytes of the whole file so far; what rows wait for their block is not in it. */
   readonly bytes: number;
   /** Cross-entropy of the coded rows under the model's tables, in bits. */
-  readonly idealBits: number | undefined;
+  readonly idealBits: number;
   /** 8 times the bytes that this writer wrote, a row. */
   readonly bitsPerRow: number;
 }
@@ -97,7 +97,7 @@ export class BinceWriter implements AsyncDisposable {
   private blocksStored = 0;
   private rowsStored = 0;
   private offset: number;
-  private bits: number | undefined = 0;
+  private bits = 0;
   /** The last chunk's encoding and storing; chunks are stored in order. */
   private tail: Promise<void> = Promise.resolve();
   /** Calls of `write` and `close` in order. */
@@ -371,8 +371,7 @@ export class BinceWriter implements AsyncDisposable {
       this.rowsStored += blocks.sectionRows[i]!;
     }
     this.blocksStored += blocks.sectionBytes.length;
-    const { idealBits } = blocks;
-    this.bits = idealBits === undefined || this.bits === undefined ? undefined : this.bits + idealBits;
+    this.bits += blocks.idealBits;
   }
 
   private async put(bytes: Uint8Array): Promise<void> {

@@ -45,14 +45,13 @@ export class Cursor {
     return high * 2 ** 32 + this.view.getUint32(at, true);
   }
 
-  /** An unsigned LEB128 number below 2^53 in its shortest form. */
+  /** An unsigned LEB128 number below 2^53, in at most 8 bytes. */
   varint(): number {
     let value = 0;
     for (let shift = 0; shift < 56; shift += 7) {
       const byte = this.u8();
       value += (byte & 127) * 2 ** shift;
       if (byte < 128) {
-        if (byte === 0 && shift > 0) this.fail('a varint that is longer than it must be');
         if (value >= 2 ** 53) this.fail('a varint of 2^53 or more');
         return value;
       }

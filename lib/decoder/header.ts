@@ -169,7 +169,7 @@ function parseTables(cursor: Cursor, count: number): CdfTables {
     const entries = cursor.varint();
     if (entries < 2 || entries > kMaxEntries) cursor.fail(`table ${t} has ${entries} entries`);
     const first = cursor.zigzag();
-    if (Math.abs(first) >= kSymbolLimit) cursor.fail(`table ${t} has the offset ${first}`);
+    if (!isValidOffset(first, entries)) cursor.fail(`table ${t} has the offset ${first}`);
     offset[t] = first;
     if (entries > cursor.left) cursor.fail(`table ${t} has ${entries} entries in ${cursor.left} bytes`);
     let sum = 0;
@@ -203,6 +203,11 @@ function parseFloats(cursor: Cursor, channels: number, name: 'median' | 'step' |
   const bad = values.findIndex((value) => !isValidScalar(name, value));
   if (bad >= 0) cursor.fail(`the ${name} of channel ${bad} is ${values[bad]}`);
   return values;
+}
+
+/** Whether every symbol of a table is below 2^30 in magnitude; `entries` counts the escape. */
+export function isValidOffset(offset: number, entries: number): boolean {
+  return offset > -kSymbolLimit && offset + entries - 2 < kSymbolLimit;
 }
 
 /** Medians and shifts are finite; a step is positive and both it and 1/step are finite in float32. */
