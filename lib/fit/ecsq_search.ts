@@ -14,6 +14,7 @@
 import { BinceError } from '../errors.js';
 import { type Quantized, quantizeColumn } from './quantizer.js';
 import { codeLength, type SymbolPmf, smoothedPmf } from './smoothing.js';
+import { takeTurns } from './turns.js';
 import { readColumn, type Sample } from './vector_source.js';
 
 /** Bits a row and squared error a row of one step over a sample. */
@@ -39,10 +40,12 @@ export class EcsqSearch {
   readonly #columns: Float32Array;
   readonly #statistics: ChannelStatistics[];
   readonly #symbols: Float64Array;
+  readonly #turn: () => Promise<void>;
   shift: Float32Array;
 
-  constructor(sample: Sample) {
+  constructor(sample: Sample, signal?: AbortSignal) {
     const { rows, channels } = sample;
+    this.#turn = takeTurns(signal);
     this.#sample = sample;
     this.#columns = new Float32Array(rows * channels);
     this.#symbols = new Float64Array(rows);
@@ -76,13 +79,14 @@ export class EcsqSearch {
   }
 
   /** Bits and error of a step with the present shifts. */
-  measure(step: number): Operation {
+  async measure(step: number): Promise<Operation> {
     let bits = 0;
     let squaredError = 0;
     for (let c = 0; c < this.#sample.channels; c++) {
       const cost = this.#measureChannel(c, step, this.shift[c]!);
       bits += cost.bits;
       squaredError += cost.squaredError;
+      await this.#turn();
     }
     return { bits: bits / this.#sample.rows, squaredError: squaredError / this.#sample.rows };
   }
@@ -93,7 +97,7 @@ export class EcsqSearch {
   }
 
   /** Gives every channel the best of its shifts for this step. */
-  chooseShifts(step: number): void {
+  async chooseShifts(step: number): Promise<void> {
     const lambda = (Math.LN2 / 6) * step * step;
     const shift = new Float32Array(this.#sample.channels);
     for (const [c, { mean, median, low, high }] of this.#statistics.entries()) {
@@ -107,6 +111,7 @@ export class EcsqSearch {
           shift[c] = candidate;
         }
       }
+      await this.#turn();
     }
     this.shift = shift;
   }
@@ -115,39 +120,36 @@ export class EcsqSearch {
    * The step whose rate is closest below `bits` a row, by bisection, and the shifts that go with it. Where the
    * vectors hold less information than that at any step, the finest step that was tried.
    */
-  findStep(bits: number, signal?: AbortSignal): number {
+  async findStep(bits: number): Promise<number> {
     let step = Math.fround(this.deviation || 1);
     for (let round = 0; round < 2; round++) {
-      step = this.#bisect(bits, step, signal);
-      this.chooseShifts(step);
+      step = await this.#bisect(bits, step);
+      await this.chooseShifts(step);
     }
-    return this.#bisect(bits, step, signal);
+    return this.#bisect(bits, step);
   }
 
-  #bisect(bits: number, start: number, signal?: AbortSignal): number {
+  async #bisect(bits: number, start: number): Promise<number> {
     const least = Math.max(this.leastStep, Number.MIN_VALUE * 2 ** 30);
-    const rate = (step: number) => {
-      signal?.throwIfAborted();
-      return this.measure(step).bits;
-    };
+    const rate = async (step: number) => (await this.measure(step)).bits;
     // fine costs more than `bits`, coarse at most that.
     let fine = start;
     let coarse = start;
-    if (rate(start) > bits) {
+    if ((await rate(start)) > bits) {
       do {
         fine = coarse;
         coarse *= 2;
-      } while (rate(coarse) > bits && coarse < 2 ** 100);
+      } while ((await rate(coarse)) > bits && coarse < 2 ** 100);
     } else {
       do {
         coarse = fine;
         fine /= 2;
         if (fine <= least) return Math.fround(Math.max(coarse, least));
-      } while (rate(fine) <= bits);
+      } while ((await rate(fine)) <= bits);
     }
     for (let i = 0; i < 24 && coarse / fine > 1.0005; i++) {
       const middle = Math.fround(Math.sqrt(fine * coarse));
-      if (rate(middle) > bits) fine = middle;
+      if ((await rate(middle)) > bits) fine = middle;
       else coarse = middle;
     }
     return Math.fround(coarse);
@@ -186,19 +188,20 @@ function medianOfSome(column: Float32Array): number {
 }
 
 /** The mass functions of all channels at a step, counted over a whole sample, and what they cost. */
-export function countTables(
+export async function countTables(
   sample: Sample,
   step: number,
   shift: Float32Array,
   signal?: AbortSignal,
-): Operation & { pmfs: SymbolPmf[] } {
+): Promise<Operation & { pmfs: SymbolPmf[] }> {
+  const turn = takeTurns(signal);
   const column = new Float32Array(sample.rows);
   const symbols = new Float64Array(sample.rows);
   const pmfs: SymbolPmf[] = [];
   let bits = 0;
   let squaredError = 0;
   for (let c = 0; c < sample.channels; c++) {
-    signal?.throwIfAborted();
+    await turn();
     readColumn(sample, c, column);
     const quantized: Quantized = quantizeColumn(column, symbols, { step, shift: shift[c]! });
     if (!(quantized.reach < 2 ** 30)) {
