@@ -106,7 +106,188 @@ BINCE_API const char* bince_cpu_features(void);
  */
 
 /* ---- entropy ----------------------------------------------------------------------------------------------
+ *
+ * The factorised entropy model (Balle et al. 2018, appendix 6.1).  Every channel has a monotone network
+ * F: R -> R of cumulative logits: h <- softplus(H) h + b and, but after the last layer, h <- h + tanh(a)
+ * tanh(h). The likelihood of a value v is sigmoid(F(v + 1/2)) - sigmoid(F(v - 1/2)), and its bits are -log2
+ * of max(likelihood, floor).  Values come from x by y = (x - shift) * exp(log_gain), in float32, and
+ *   BINCE_QUANTIZE_NONE   v = y (values given)
+ *   BINCE_QUANTIZE_NOISE  v = y + u, u uniform in (-1/2, 1/2): Philox4x32-10 keyed by the seed, counted by
+ * row and column, the same on every backend and in the backward call BINCE_QUANTIZE_ROUND  v =
+ * round_half_even(y - median) + median Rows N, channels C, inner elements I; x is [N, C] or [N, C, I].
+ * Parameters are [P, C], parameter-major; the P of a channel are, a layer: matrix [out, in] row-major (H,
+ * before softplus), bias, factor (a, before tanh; none in the last layer): P = 58 for the default hidden
+ * widths 3, 3, 3, 3.
  */
+enum { BINCE_QUANTIZE_NONE = 0, BINCE_QUANTIZE_NOISE = 1, BINCE_QUANTIZE_ROUND = 2 };
+
+typedef struct bince_factorized_options {
+  uint32_t struct_size;    /* sizeof(bince_factorized_options) */
+  int32_t quantize;        /* one of the three above */
+  uint64_t seed;           /* of the noise */
+  uint64_t first_row;      /* number of x's first row in the noise: batches cut anyhow draw the same */
+  double likelihood_floor; /* 0: 1e-9 */
+  double dbits;            /* backward: the cotangent of the total bits, for every row */
+  const int32_t* filters;  /* hidden widths, 1 to 16 each; NULL: 3, 3, 3, 3 */
+  int32_t filter_count;    /* 1 to 8 */
+} bince_factorized_options;
+
+typedef struct bince_factorized_inputs {
+  uint32_t struct_size;              /* sizeof(bince_factorized_inputs) */
+  const bince_tensor* x;             /* float32 [N, C] or [N, C, I] */
+  const bince_tensor* params;        /* float32 [P, C] */
+  const bince_tensor* log_gain;      /* float32 [C], or NULL: 0 */
+  const bince_tensor* shift;         /* float32 [C], or NULL: 0 */
+  const bince_tensor* medians;       /* float32 [C], or NULL: 0; read by BINCE_QUANTIZE_ROUND alone */
+  const bince_tensor* dbits_per_row; /* backward: float32 [N] added to dbits, or NULL */
+  const bince_tensor* dlikelihood;   /* backward: float32 of x's shape, cotangent of likelihood, or NULL */
+} bince_factorized_inputs;
+
+/* Outputs; each may be NULL and is then not computed.  The gradients are those of
+ * sum_n (dbits + dbits_per_row[n]) * bits_per_row[n] + sum dlikelihood * likelihood, at the values v:
+ * rounding passes the gradient straight through.  Below the floor the gradient passes where it would raise
+ * the likelihood, and is 0 elsewhere. */
+typedef struct bince_factorized_outputs {
+  uint32_t struct_size;       /* sizeof(bince_factorized_outputs) */
+  bince_tensor* bits;         /* float64 [1]: the total */
+  bince_tensor* bits_per_row; /* float32 [N] */
+  bince_tensor* likelihood;   /* float32 of x's shape, floored */
+  bince_tensor* values;       /* float32 of x's shape: v */
+  bince_tensor* dx;           /* backward: float32 of x's shape */
+  bince_tensor* dparams;      /* backward: float32 [P, C] */
+  bince_tensor* dlog_gain;    /* backward: float32 [C] */
+  bince_tensor* dshift;       /* backward: float32 [C] */
+} bince_factorized_outputs;
+
+/* Bits, likelihoods and values.  No rows give 0 bits.  BINCE_INVALID_VALUE names the row of a NaN or an
+ * infinity in x, or after scale and shift, and the channel of one in the parameters. */
+BINCE_API bince_status bince_factorized_forward(bince_context* context,
+                                                const bince_factorized_options* options,
+                                                const bince_factorized_inputs* inputs,
+                                                const bince_factorized_outputs* outputs,
+                                                const bince_launch* launch);
+BINCE_API bince_status bince_factorized_forward_workspace(bince_context* context,
+                                                          const bince_factorized_options* options,
+                                                          const bince_factorized_inputs* inputs,
+                                                          const bince_factorized_outputs* outputs,
+                                                          size_t* bytes);
+/* The forward outputs asked for and the gradients, in one pass.  Gradients are written, not added to. */
+BINCE_API bince_status bince_factorized_backward(bince_context* context,
+                                                 const bince_factorized_options* options,
+                                                 const bince_factorized_inputs* inputs,
+                                                 const bince_factorized_outputs* outputs,
+                                                 const bince_launch* launch);
+BINCE_API bince_status bince_factorized_backward_workspace(bince_context* context,
+                                                           const bince_factorized_options* options,
+                                                           const bince_factorized_inputs* inputs,
+                                                           const bince_factorized_outputs* outputs,
+                                                           size_t* bytes);
+
+/* F at given values, in double precision: values and logits float32 [C, K], row c through channel c's
+ * network. */
+BINCE_API bince_status bince_factorized_logits(bince_context* context,
+                                               const bince_factorized_options* options,
+                                               const bince_tensor* params, const bince_tensor* values,
+                                               bince_tensor* logits);
+
+/* The auxiliary loss sum |F(q) - {-t, 0, t}|, t = ln(2 / tail_mass - 1), of the quantiles [C, 3] float32
+ * (lower tail, median, upper tail), the network held constant.  loss: float64 [1]; dquantiles: float32 [C, 3]
+ * or NULL. */
+BINCE_API bince_status bince_quantiles_loss(bince_context* context, const bince_factorized_options* options,
+                                            const bince_tensor* params, const bince_tensor* quantiles,
+                                            double tail_mass, bince_tensor* loss, bince_tensor* dquantiles);
+
+/* Solves F(q) = {-t, 0, t} by bisection from a bracket that doubles: quantiles float32 [C, 3].  A quantile
+ * beyond
+ * +-2^24 does not bracket: it is set to that bound, and counted in unsolved (int32 [C], 0 to 3, or NULL). */
+BINCE_API bince_status bince_quantiles_solve(bince_context* context, const bince_factorized_options* options,
+                                             const bince_tensor* params, double tail_mass,
+                                             bince_tensor* quantiles, bince_tensor* unsolved,
+                                             const bince_launch* launch);
+
+/* A float32 pmf [n] (the last entry is the tail), 2 <= n <= 65536, to the cumulative table int32 [n + 1] from
+ * 0 to 65536, strictly rising; exactly CompressAI's integers.  BINCE_INVALID_VALUE: a negative or non-finite
+ * entry, or a sum of 0. */
+BINCE_API bince_status bince_pmf_to_cdf(const bince_tensor* pmf, bince_tensor* cdf);
+
+/* Where the mass of a table's escape entry comes from. */
+enum {
+  BINCE_TAIL_OWN = 0,       /* beyond the channel's own last entry */
+  BINCE_TAIL_COMPRESSAI = 1 /* as CompressAI's update(): beyond the longest table's last entry */
+};
+
+/* CompressAI's update(): integer tables of every channel from parameters and quantiles [C, 3], in float32 by
+ * the C library's functions.  Call first with cdf NULL: writes offset int32 [C] and start int32 [C + 1]
+ * (start[C] is the number of entries of cdf); then with cdf int32 [start[C]].  Workspace:
+ * bince_tables_workspace(). */
+BINCE_API bince_status bince_factorized_tables(bince_context* context,
+                                               const bince_factorized_options* options,
+                                               const bince_tensor* params, const bince_tensor* quantiles,
+                                               int32_t tail, bince_tensor* offset, bince_tensor* start,
+                                               bince_tensor* cdf, const bince_launch* launch);
+/* Enough for any call of the two table builders. */
+BINCE_API size_t bince_tables_workspace(void);
+
+/* ---- entropy: the Gaussian conditional.  Values v of y with a mean and a scale an element; likelihood
+ * Phi((v - mean + 1/2) / s) - Phi((v - mean - 1/2) / s), s = max(scale, scale_bound), taken at -|v - mean|
+ * where it does not cancel; floored as above.  BINCE_QUANTIZE_ROUND: v = round_half_even(y - mean) + mean. */
+typedef struct bince_gaussian_options {
+  uint32_t struct_size; /* sizeof(bince_gaussian_options) */
+  int32_t quantize;
+  uint64_t seed;
+  uint64_t first_row;
+  double likelihood_floor; /* 0: 1e-9 */
+  double scale_bound;      /* 0: 0.11 */
+  double dbits;
+} bince_gaussian_options;
+
+typedef struct bince_gaussian_inputs {
+  uint32_t struct_size;              /* sizeof(bince_gaussian_inputs) */
+  const bince_tensor* y;             /* float32 [N, J] */
+  const bince_tensor* mean;          /* float32 [N, J], or NULL: 0 */
+  const bince_tensor* scale;         /* float32 [N, J] */
+  const bince_tensor* dbits_per_row; /* float32 [N] added to dbits, or NULL */
+  const bince_tensor* dlikelihood;   /* float32 [N, J], or NULL */
+} bince_gaussian_inputs;
+
+/* Gradients as in bince_factorized_outputs; rounding passes them straight through, so that dmean = -dy.  A
+ * scale below the bound gets its gradient where that would raise it, and 0 elsewhere. */
+typedef struct bince_gaussian_outputs {
+  uint32_t struct_size;       /* sizeof(bince_gaussian_outputs) */
+  bince_tensor* bits;         /* float64 [1] */
+  bince_tensor* bits_per_row; /* float32 [N] */
+  bince_tensor* likelihood;   /* float32 [N, J] */
+  bince_tensor* values;       /* float32 [N, J] */
+  bince_tensor* dy;           /* backward: float32 [N, J] */
+  bince_tensor* dmean;        /* backward: float32 [N, J] */
+  bince_tensor* dscale;       /* backward: float32 [N, J] */
+} bince_gaussian_outputs;
+
+BINCE_API bince_status bince_gaussian_forward(bince_context* context, const bince_gaussian_options* options,
+                                              const bince_gaussian_inputs* inputs,
+                                              const bince_gaussian_outputs* outputs,
+                                              const bince_launch* launch);
+BINCE_API bince_status bince_gaussian_backward(bince_context* context, const bince_gaussian_options* options,
+                                               const bince_gaussian_inputs* inputs,
+                                               const bince_gaussian_outputs* outputs,
+                                               const bince_launch* launch);
+/* Of both. */
+BINCE_API bince_status bince_gaussian_workspace(bince_context* context, const bince_gaussian_options* options,
+                                                const bince_gaussian_inputs* inputs,
+                                                const bince_gaussian_outputs* outputs, size_t* bytes);
+/* The index of the smallest table scale >= each scale, the last index where none is.  scale: float32 [N, J];
+ * scale_table: float32 [S], rising; indexes: int32 [N, J]. */
+BINCE_API bince_status bince_gaussian_indexes(const bince_tensor* scale, const bince_tensor* scale_table,
+                                              bince_tensor* indexes);
+/* Integer tables of a scale table [S], as CompressAI's GaussianConditional.update(); calls as
+ * bince_factorized_tables. */
+BINCE_API bince_status bince_gaussian_tables(const bince_tensor* scale_table, double tail_mass,
+                                             bince_tensor* offset, bince_tensor* start, bince_tensor* cdf,
+                                             const bince_launch* launch);
+
+/* The noise of BINCE_QUANTIZE_NOISE: float32 [N, J], J = C * I, rows first_row .. first_row + N - 1. */
+BINCE_API bince_status bince_uniform_noise(bince_context* context, uint64_t seed, uint64_t first_row,
+                                           bince_tensor* noise);
 
 /* ---- coding -----------------------------------------------------------------------------------------------
  */
