@@ -39,10 +39,10 @@ export function fitCommand(): Command {
     .addArgument(new Argument('<vectors>', 'one vector a row: .npy (f4, f2), .safetensors or .fvecs'))
     .requiredOption('-o, --output <file>', 'the model, .safetensors')
     .addOption(
-      new Option('--method <name>', 'ecsq: quantise and count; bottleneck: train (default: ecsq, with --beta bottleneck)').choices([
-        'ecsq',
-        'bottleneck',
-      ]),
+      new Option(
+        '--method <name>',
+        'ecsq: quantise and count; bottleneck: train (default: ecsq, with --beta bottleneck)',
+      ).choices(['ecsq', 'bottleneck']),
     )
     .addOption(
       new Option('--bits <b>', 'aim at this many bits a row (default: 2 a channel)')
@@ -50,17 +50,23 @@ export function fitCommand(): Command {
         .conflicts(['step', 'beta']),
     )
     .addOption(
-      new Option('--step <s>', 'ecsq: the quantisation step').argParser(positiveNumber).conflicts(['bits', 'beta']),
+      new Option('--step <s>', 'ecsq: the quantisation step')
+        .argParser(positiveNumber)
+        .conflicts(['bits', 'beta']),
     )
     .addOption(
-      new Option('--beta <b>', 'bottleneck: weight of the rate, in nats a row').argParser(positiveNumber).conflicts(['bits', 'step']),
+      new Option('--beta <b>', 'bottleneck: weight of the rate, in nats a row')
+        .argParser(positiveNumber)
+        .conflicts(['bits', 'step']),
     )
     .option('--sample <MiB>', 'memory for rows; larger files are sampled (default: 256)', integer(1, 1 << 20))
     .option('--name <name>', 'name of the model')
     .option('--tensor <name>', 'which tensor of a .safetensors file');
   command.optionsGroup('Training options (bottleneck):');
   command
-    .addOption(new Option('--distortion <kind>', 'what to keep small: l1 or mse (default: l1)').choices(['l1', 'mse']))
+    .addOption(
+      new Option('--distortion <kind>', 'what to keep small: l1 or mse (default: l1)').choices(['l1', 'mse']),
+    )
     .option('--steps <n>', 'training steps', integer(1, 10_000_000))
     .option('--batch <n>', 'rows of a step', integer(1, 1 << 20))
     .option('--lr <rate>', 'learning rate', positiveNumber)
@@ -87,7 +93,8 @@ function chooseMethod(options: FitOptions): 'ecsq' | 'bottleneck' {
     usageError('--step is an option of --method ecsq', 'a bottleneck learns its steps; say --bits or --beta');
   if (method === 'ecsq') {
     for (const name of ['beta', 'distortion', 'steps', 'batch', 'lr', 'seed'] as const)
-      if (options[name] !== undefined) usageError(`--${name} is an option of --method bottleneck`, `add --method bottleneck`);
+      if (options[name] !== undefined)
+        usageError(`--${name} is an option of --method bottleneck`, `add --method bottleneck`);
   }
   return method;
 }
@@ -103,7 +110,9 @@ async function fit(
   if (method === 'ecsq') {
     const progress = new Progress('fitting', 1, 'model', report.quiet);
     progress.update(0, 'searching the step');
-    return fitEcsq(vectors, { bits, step: options.step, name, sampleBytes, signal }).finally(() => progress.end());
+    return fitEcsq(vectors, { bits, step: options.step, name, sampleBytes, signal }).finally(() =>
+      progress.end(),
+    );
   }
   const { beta, distortion, steps, batch, lr, seed } = options;
   let progress: Progress | undefined;
@@ -129,7 +138,10 @@ async function reportFit(
     fields([
       ['model', `${output} (${method}, ${count(channels)} channels)`],
       ['bits a row', `${significant(bitsPerRow)} (${significant(bitsPerRow / channels)} a channel)`],
-      ['error', `${significant(meanSquaredError)} mean square, ${significant(signalToNoise)} dB below the signal`],
+      [
+        'error',
+        `${significant(meanSquaredError)} mean square, ${significant(signalToNoise)} dB below the signal`,
+      ],
       ['rows used', `${count(report.rowsUsed)} of ${count(report.rows)}`],
       ['time', duration(seconds)],
     ]),

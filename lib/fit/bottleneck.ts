@@ -2,18 +2,24 @@
  * The trained bottleneck: a gain and a shift for every channel, and the factorised entropy model (Balle et al. 2018),
  * learned together on the vectors.
  *
- *   y = (x - shift) * gain, v = y + u with u uniform in (-1/2, 1/2), reconstruction v / gain + shift
- *   loss = distortion + beta * rate, a row: the rate in nats, -sum ln p(v); the distortion summed over channels, of
- *   the noisy reconstruction, in expectation over u: L1 E|u| / gain = step / 4, squared error step^2 / 12.
+ *   y = (x - shift) * gain; symbols rint(y); reconstruction rint(y) / gain + shift
+ *   loss = distortion + beta * rate, a row, the distortion summed over channels, the rate in nats
  *
- * L1 is the distortion of the CLIP compressor of Dubois et al. 2021. At high rate the best steps are 4 beta (L1) or
- * sqrt(6 beta) (squared error) in the units of the data, which is where training starts.
+ * Rate: -sum ln p(y + u), u uniform in (-1/2, 1/2), as usual. Distortion: L1 (that of the CLIP compressor of Dubois
+ * et al. 2021) or squared error of the rounded values. Noise would serve there too, but at low rate it misleads: a
+ * channel whose values all round to one symbol has an error bounded by its own spread, not by the step. Rounding to
+ * the nearest makes the error continuous in gain and shift, so its gradient is exact without a straight-through trick.
+ *
+ * In the last fifth of the steps gain and shift rest, and the network learns the probabilities of the symbols
+ * themselves. At high rate the best steps 1 / gain are 4 beta (L1) or sqrt(6 beta) (squared error), in the units of
+ * the data; training begins there.
  */
 import { createModel } from '../codec/model.js';
 import { BinceError, invalidArgument } from '../errors.js';
 import {
   buildTables,
   factorizedBackward,
+  factorizedForward,
   factorizedLayers,
   initFactorizedParameters,
   parameterCount,
@@ -21,6 +27,7 @@ import {
 } from '../kernels/index.js';
 import { Adam } from './adam.js';
 import { ShuffledBatches } from './batches.js';
+import { DistortionGradients } from './distortion.js';
 import { findQuantizer } from './ecsq.js';
 import { decibels, type FitReport, type FittedModel, rowDtype } from './fitted_model.js';
 import { modelCost } from './model_cost.js';
@@ -68,8 +75,11 @@ export interface BottleneckReport extends FitReport {
 const kTailMass = 2 ** -16;
 /** The network's start is this wide for a density of deviation 1. */
 const kInitScale = 10;
-/** How fast beta follows the rate towards a target. */
-const kSteering = 0.02;
+/** The share of the steps in which gain and shift move. */
+const kMovingShare = 0.8;
+/** Steps between looks at the rate, and the power of its ratio to the target by which beta moves. */
+const kSteeringInterval = 10;
+const kSteering = 1;
 
 /** Trains on vectors. The same seed, rows and backend give the same model, whatever the number of threads. */
 export async function fitBottleneck(
@@ -80,7 +90,9 @@ export async function fitBottleneck(
   const { signal } = options;
   const sample = await sampleRows(source, { maxBytes: options.sampleBytes ?? 256 << 20, signal });
   const start = await findQuantizer(sample, {
-    ...(settings.beta === undefined ? { bits: settings.bits } : { step: stepOf(settings.beta, settings.distortion) }),
+    ...(settings.beta === undefined
+      ? { bits: settings.bits }
+      : { step: stepOf(settings.beta, settings.distortion) }),
     signal,
   });
   const trainer = new Trainer(sample, start, settings);
@@ -120,7 +132,8 @@ function checkOptions(options: BottleneckOptions, source: VectorSource): Setting
   if (beta !== undefined && bits !== undefined)
     throw new BinceError('BINCE_INVALID_ARGUMENT', 'beta and bits: expected one of them, received both');
   for (const [name, value] of Object.entries({ beta, bits, lr }))
-    if (value !== undefined && !(value > 0 && value < 2 ** 100)) invalidArgument(name, 'a positive number', value);
+    if (value !== undefined && !(value > 0 && value < 2 ** 100))
+      invalidArgument(name, 'a positive number', value);
   for (const [name, value] of Object.entries({ steps, batch }))
     if (!Number.isInteger(value) || value < 1) invalidArgument(name, 'a positive integer', value);
   if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32)
@@ -164,48 +177,55 @@ class Trainer {
   }
 
   async run(onProgress: BottleneckOptions['onProgress'], signal: AbortSignal | undefined): Promise<void> {
-    const { batch, steps, lr, seed, beta, bits } = this.#settings;
+    const { batch, steps, lr, seed } = this.#settings;
     const { channels } = this.#sample;
     const batches = new ShuffledBatches(this.#sample, seed);
-    const adam = new Adam([
-      { values: this.#parameters },
+    const network = new Adam([{ values: this.#parameters }]);
+    const quantizer = new Adam([
       { values: this.#logGain },
       // In units of a step, as the symbols are.
       { values: this.#shift, scale: new Float32Array(channels).fill(this.#startStep) },
     ]);
-    let rows = new Float32Array(batch * channels);
-    let next = new Float32Array(batch * channels);
-    const dparameters = new Float32Array(this.#parameters.length);
-    batches.fill(rows);
-    let average = bits;
+    const rows = new Float32Array(batch * channels);
+    const gradients = new DistortionGradients(channels, this.#settings.distortion);
+    const frozenAfter = Math.floor(kMovingShare * steps);
+    let average = Number.NaN;
     for (let step = 0; step < steps; step++) {
+      const moving = step < frozenAfter;
+      batches.fill(rows);
       const call = factorizedBackward(rows, {
         ...{ channels, parameters: this.#parameters, logGain: this.#logGain, shift: this.#shift },
-        ...{ quantize: 'noise', seed, firstRow: step * batch, dx: false, dparameters },
+        ...{ quantize: moving ? 'noise' : 'round', seed, firstRow: step * batch, dx: false },
         dbits: (this.beta * Math.LN2) / batch,
         ...(signal ? { signal } : {}),
       });
-      batches.fill(next); // while the native thread works on this batch
-      const result = await call;
-      [rows, next] = [next, rows];
-      const rate = result.bits / batch;
-      average = step === 0 ? rate : 0.95 * average + 0.05 * rate;
-      const dlogGain = result.dlogGain!;
-      this.#addDistortion(dlogGain);
+      // While the native thread works on the rate:
+      if (moving) gradients.compute(rows, this.#logGain, this.#shift);
+      const { bits, dparameters, dlogGain, dshift } = await call;
       const fall = 0.01 + 0.99 * 0.5 * (1 + Math.cos((Math.PI * step) / steps));
-      adam.step(lr * fall, [dparameters, dlogGain, result.dshift!]);
-      // The first steps' rate is the untrained network's, which says nothing of beta.
-      if (beta === undefined && step > steps / 5) this.beta *= Math.exp(kSteering * fall * (average / bits - 1));
+      network.step(lr * fall, [dparameters!]);
+      if (moving) {
+        gradients.addTo(dlogGain!, dshift!);
+        quantizer.step(lr * fall, [dlogGain!, dshift!]);
+        if (step % kSteeringInterval === 0) await this.#steer(rows, step / frozenAfter, signal);
+      }
+      average = step === 0 || step === frozenAfter ? bits / batch : 0.95 * average + (0.05 * bits) / batch;
       onProgress?.({ step: step + 1, steps, bitsPerRow: average, beta: this.beta });
     }
   }
 
-  /** Adds the gradient of the expected distortion, step / 4 or step^2 / 12 a channel, to that of the log gains. */
-  #addDistortion(dlogGain: Float32Array): void {
-    for (let c = 0; c < dlogGain.length; c++) {
-      const step = Math.exp(-this.#logGain[c]!);
-      dlogGain[c]! -= this.#settings.distortion === 'l1' ? step / 4 : (step * step) / 6;
-    }
+  /** Moves beta so that the rate of the rounded values comes to the target; `done` is the share of the steps. */
+  async #steer(rows: Float32Array, done: number, signal: AbortSignal | undefined): Promise<void> {
+    const { batch, bits, beta } = this.#settings;
+    // The first steps' rate is the untrained network's, which says nothing of beta.
+    if (beta !== undefined || done < 0.1) return;
+    const rounded = await factorizedForward(rows, {
+      ...{ channels: this.#sample.channels, parameters: this.#parameters, quantize: 'round' },
+      ...{ logGain: this.#logGain, shift: this.#shift },
+      ...(signal ? { signal } : {}),
+    });
+    const ratio = Math.min(2, Math.max(0.5, rounded.bits / batch / bits));
+    this.beta *= ratio ** (kSteering * (1 - 0.5 * done));
   }
 
   /** The model as trained so far: quantiles solved, tables built. */
@@ -219,10 +239,11 @@ class Trainer {
     const network = { channels, parameters: this.#parameters };
     const stop = signal ? { signal } : {};
     const { quantiles } = await solveQuantiles({ ...network, tailMass: kTailMass, ...stop });
+    // The shift is the centre that was trained: symbols are counted from it, not from the median.
+    for (let c = 0; c < channels; c++) centre(quantiles.subarray(3 * c, 3 * c + 3));
     const tables = await buildTables({ ...network, quantiles, ...stop });
     return createModel({
       ...{ name, method: 'bottleneck', channels, dtype, tables },
-      median: Float32Array.from({ length: channels }, (_, c) => quantiles[3 * c + 1]!),
       step: this.#logGain.map((gain) => Math.exp(-gain)),
       shift: this.#shift,
       network: {
@@ -236,6 +257,13 @@ class Trainer {
       },
     });
   }
+}
+
+/** Sets the middle of [lower, median, upper] to 0, and the ends at least around it. */
+function centre(quantiles: Float32Array): void {
+  quantiles[0] = Math.min(quantiles[0]!, -0.25);
+  quantiles[1] = 0;
+  quantiles[2] = Math.max(quantiles[2]!, 0.25);
 }
 
 /** CompressAI's start, each channel's density as wide as its own values (and the noise) in steps. */

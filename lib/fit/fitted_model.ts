@@ -1,7 +1,7 @@
 /** What fitting returns, and how mass functions become a model's tables. */
 import type { CodecModel } from '../codec/model.js';
-import type { CdfTables } from '../kernels/tables.js';
 import { pmfToCdf } from '../kernels/index.js';
+import type { CdfTables } from '../kernels/tables.js';
 import type { SymbolPmf } from './smoothing.js';
 import type { VectorSource } from './vector_source.js';
 
