@@ -1,7 +1,7 @@
 /**
  * Reads a file without a usable index from the front, section by section. After damage it looks for the next whole
  * section byte by byte: a block's CRC covers the header's CRC and the block's number, so what fits is no accident.
- * An older index that is met on the way (before appended blocks) tells of the damaged blocks before it.
+ * An index that is met on the way tells how many rows the damaged blocks before it have.
  */
 import { BinceError } from '../errors.js';
 import { crc32c } from './crc32c.js';
@@ -30,8 +30,10 @@ export interface Recovery {
   readonly reason: string;
   /** Blocks that decode. */
   readonly wholeBlocks: number;
-  /** Numbers of blocks that stand between whole ones and do not decode; their row counts may be a guess. */
+  /** Numbers of blocks that stand between whole ones and do not decode. */
   readonly damagedBlocks: readonly number[];
+  /** The first block whose number of rows is a guess (a full block); rows after it may have other numbers. */
+  readonly uncertainFrom: number | undefined;
   /** Bytes after the last whole section. */
   readonly lostBytes: number;
   /** Rows of the whole blocks. */
@@ -59,7 +61,7 @@ export function* scanSections(
   checksum: Checksum = crc32c,
 ): Generator<Request, Layout, Uint8Array> {
   const search = new SectionSearch(size, header, checksum);
-  const found = new FoundBlocks(header.blockRows);
+  const found = new FoundBlocks();
   let at = header.bytes;
   let end = at;
   while (at < size) {
@@ -76,62 +78,68 @@ export function* scanSections(
     at += section.bytes;
     end = at;
   }
-  return found.layout(header, end, size - end, reason);
+  return found.layout(header, end, size, reason);
 }
 
-/** The blocks met so far. */
+/** The blocks met so far, by number. */
 class FoundBlocks {
-  private places: BlockPlace[] = [];
-  /** File offsets of whole blocks. */
-  private readonly whole = new Set<number>();
-  private readonly blockRows: number;
-
-  constructor(blockRows: number) {
-    this.blockRows = blockRows;
-  }
-
-  get count(): number {
-    return this.places.length;
-  }
+  /** How many blocks there are up to here, damaged ones included. */
+  count = 0;
+  private readonly whole = new Map<number, Omit<BlockPlace, 'firstRow'>>();
+  private readonly damaged = new Map<number, { offset: number; bytes: number }>();
+  private indexed: readonly BlockPlace[] = [];
 
   add(offset: number, bytes: number, rows: number): void {
-    this.push(offset, bytes, rows);
-    this.whole.add(offset);
+    this.whole.set(this.count++, { offset, bytes, rows });
   }
 
-  /** Blocks up to `number` have been lost in these bytes; they are taken to have been full. */
+  /** Blocks up to `number` have been lost in these bytes. */
   swallow(number: number, offset: number, bytes: number): void {
-    while (this.places.length < number) this.push(offset, bytes, this.blockRows);
+    while (this.count < number) this.damaged.set(this.count++, { offset, bytes });
   }
 
-  /** A whole index knows better than the scan, unless it lacks blocks that were found. */
+  /** A whole index tells how many rows damaged blocks have, and that there were some. */
   adopt(places: readonly BlockPlace[]): void {
-    if (places.length >= this.places.length) this.places = [...places];
+    if (places.length > this.indexed.length) this.indexed = places;
+    this.count = Math.max(this.count, places.length);
   }
 
-  private push(offset: number, bytes: number, rows: number): void {
-    const last = this.places.at(-1);
-    this.places.push({ offset, bytes, rows, firstRow: last ? last.firstRow + last.rows : 0 });
-  }
-
-  layout(header: BinceHeader, end: number, lostBytes: number, reason: string): Layout {
-    const isWhole = (place: BlockPlace) => this.whole.has(place.offset);
-    const damagedBlocks = this.places.flatMap((place, i) => (isWhole(place) ? [] : [i]));
-    const whole = this.places.filter(isWhole);
-    const last = this.places.at(-1);
+  layout(header: BinceHeader, end: number, size: number, reason: string): Layout {
+    const blocks: BlockPlace[] = [];
+    const damagedBlocks: number[] = [];
+    let uncertainFrom: number | undefined;
+    let firstRow = 0;
+    let wholeRows = 0;
+    for (let number = 0; number < this.count; number++) {
+      const whole = this.whole.get(number);
+      const place = whole ?? this.damagedPlace(number, size);
+      const rows = whole?.rows ?? this.indexed[number]?.rows ?? header.blockRows;
+      blocks.push({ offset: place.offset, bytes: place.bytes, firstRow, rows });
+      firstRow += rows;
+      if (whole) wholeRows += rows;
+      else damagedBlocks.push(number);
+      if (!whole && !this.indexed[number]) uncertainFrom ??= number;
+    }
     return {
       header,
-      blocks: this.places,
-      rows: last ? last.firstRow + last.rows : 0,
+      blocks,
+      rows: firstRow,
       end,
       recovery: {
         reason,
-        wholeBlocks: whole.length,
+        wholeBlocks: this.whole.size,
         damagedBlocks,
-        lostBytes,
-        rows: whole.reduce((rows, place) => rows + place.rows, 0),
+        uncertainFrom,
+        lostBytes: size - end,
+        rows: wholeRows,
       },
     };
+  }
+
+  private damagedPlace(number: number, size: number): { offset: number; bytes: number } {
+    const { offset, bytes } = this.damaged.get(number) ?? this.indexed[number]!;
+    // Bytes may be missing before it, so that the index points beyond the end.
+    return offset + bytes <= size ? { offset, bytes } : { offset: size, bytes: 0 };
   }
 }
 
@@ -190,7 +198,8 @@ class SectionSearch {
     const payload = yield* this.bytes(at + head.headBytes, head.payloadBytes);
     this.budget -= head.payloadBytes;
     if (sectionCrc(payload, this.header, this.checksum) !== head.crc) return undefined;
-    return { kind: 'index', bytes, places: parseIndexPayload(payload, this.header, at) };
+    // Offsets are not held against the file: bytes may be missing before the index.
+    return { kind: 'index', bytes, places: parseIndexPayload(payload, this.header, Number.MAX_SAFE_INTEGER) };
   }
 
   /** The first whole section after the damage at `at`, where block `number` was expected. */

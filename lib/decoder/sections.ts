@@ -45,12 +45,19 @@ export function parseBlockHead(
   if (wordBytes < firstBytes || wordBytes % 2 !== 0) {
     cursor.fail(`${payloadBytes} bytes of payload with ${escapeBytes} of escapes`);
   }
-  // No coder makes fewer bits than a third of the tables' least: a length that lies ends here, before any allocation.
-  if (rows * header.minBitsPerRow > 24 * payloadBytes + 64) {
+  if (!canHold(payloadBytes, rows, header)) {
     cursor.fail(`${payloadBytes} bytes of payload cannot hold ${rows} rows`);
   }
   const crc = cursor.u32();
   return { rows, payloadBytes, escapeBytes, crc, headBytes: cursor.at - at };
+}
+
+/**
+ * Whether so many bytes can hold so many rows. No coder makes fewer bits than a third of the tables' least, so a
+ * length that lies is found before anything is allocated for it.
+ */
+function canHold(bytes: number, rows: number, header: BinceHeader): boolean {
+  return rows * header.minBitsPerRow <= 24 * bytes + 64;
 }
 
 /** The CRC-32C that block `number` has to carry. */
@@ -118,7 +125,7 @@ export function parseIndexPayload(payload: Uint8Array, header: BinceHeader, end:
       const given = cursor.varint();
       const rows = given === 0 ? header.blockRows : given;
       const bytes = cursor.varint();
-      if (rows > header.blockRows || bytes < 1 || bytes > end - offset) {
+      if (rows > header.blockRows || bytes > end - offset || !canHold(bytes, rows, header)) {
         cursor.fail(`block ${places.length} has ${rows} rows in ${bytes} bytes from byte ${offset} on`);
       }
       places.push({ offset, bytes, firstRow, rows });

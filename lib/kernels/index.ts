@@ -1,7 +1,29 @@
 /** The low-level API: the three kernel families on typed arrays. */
 export { BinceError, type BinceErrorCode } from '../errors.js';
 export * from './build_tables.js';
-export { type Description, describe } from './description.js';
+export {
+  BlockCoder,
+  type BlockFormat,
+  type Coder,
+  chooseLanes,
+  crc32c,
+  type DecodeBlocksOptions,
+  decode,
+  decodeSync,
+  type EncodeBlocksOptions,
+  type EncodedBlocks,
+  encode,
+  encodeSync,
+  type SymbolCoding,
+} from './coding.js';
+export {
+  compressai,
+  type DecodeStringsOptions,
+  type EncodeStringsOptions,
+  type StringCoding,
+} from './compressai.js';
+export type { ImportedBottleneck, StateParameters, StateTensor } from './compressai_state.js';
+export { type Description, type Description, describe, describe } from './description.js';
 export {
   type Cancellable,
   type FactorizedBackwardOptions,
@@ -25,3 +47,4 @@ export {
 export type { Output, Quantize } from './entropy_arguments.js';
 export * from './factorized_parameters.js';
 export * from './gaussian.js';
+export type { CdfTables } from './tables.js';

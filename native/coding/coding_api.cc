@@ -1,11 +1,318 @@
-// The C ABI of the coding family: argument checks, then the backend's slot.
-#include "native/coding/coding_ops.h"
+// The C ABI of blocks: argument checks, then the sections.  Plain arrays and CompressAI's strings are in
+// symbol_api.cc.
+#include <cmath>
+
+#include "native/coding/block_ref.h"
+#include "native/coding/block_sections.h"
+#include "native/core/context.h"
+#include "native/core/status.h"
+#include "native/core/tensor_check.h"
 
 namespace bince {
 
-const CodingOps* coding_ops(Backend) {
-  static const CodingOps ops = {};
-  return &ops;
+const CodingOps* coding_ops(Backend backend) {
+  struct Table {
+    CodingOps ops[kBackends];
+    Table() {
+      const CodingOps ref = {encode_rans_ref, decode_rans_ref, crc32c_ref};
+      for (CodingOps& each : ops) each = ref;
+#if defined(BINCE_X86)
+      coding_fill_avx2(&ops[static_cast<int>(Backend::kAvx2)]);
+      coding_fill_avx2(&ops[static_cast<int>(Backend::kAvx512)]);
+      coding_fill_avx512(&ops[static_cast<int>(Backend::kAvx512)]);
+#endif
+    }
+  };
+  static const Table table;
+  return &table.ops[static_cast<int>(backend)];
 }
 
+namespace {
+
+constexpr uint32_t kMaxChannels = 1 << 20, kMaxBlockRows = 1 << 20;
+
+bince_status check_channel_values(const bince_tensor* tensor, const char* name, int64_t channels, bool step) {
+  BINCE_RETURN_IF_ERROR(check_optional(tensor, name, {kFloat32}, {channels}));
+  if (!tensor) return BINCE_OK;
+  const float* values = tensor_data<const float>(tensor);
+  for (int64_t c = 0; c < channels; ++c) {
+    const float v = values[c];
+    if (!std::isfinite(v) || (step && !(v > 0 && std::isfinite(1.0f / v))))
+      return fail(BINCE_INVALID_VALUE, "%s: channel %lld: expected a finite number%s, received %g", name,
+                  static_cast<long long>(c), step ? " above 0 with a finite reciprocal" : "",
+                  static_cast<double>(v));
+  }
+  return BINCE_OK;
+}
+
+bince_status check_table_index(const bince_block_format* format) {
+  const uint32_t tables = format->tables->tables;
+  if (!format->table_index) {
+    if (tables != format->channels)
+      return fail(BINCE_INVALID_ARGUMENT, "tables: expected %u, one a channel, received %u", format->channels,
+                  tables);
+    return BINCE_OK;
+  }
+  BINCE_RETURN_IF_ERROR(
+      check_tensor(format->table_index, "table_index", {kInt32}, {static_cast<int64_t>(format->channels)}));
+  const int32_t* index = tensor_data<const int32_t>(format->table_index);
+  for (uint32_t c = 0; c < format->channels; ++c)
+    if (index[c] < 0 || static_cast<uint32_t>(index[c]) >= tables)
+      return fail(BINCE_INVALID_ARGUMENT, "table_index: channel %u: expected 0 to %u, received %d", c,
+                  tables - 1, index[c]);
+  return BINCE_OK;
+}
+
+bince_status check_coder(int32_t coder, uint32_t lanes) {
+  if (coder != BINCE_RANS && coder != BINCE_RANGE)
+    return fail(BINCE_INVALID_ARGUMENT, "coder: expected BINCE_RANS or BINCE_RANGE, received %d", coder);
+  if (lanes < 1 || lanes > kLanes || (lanes & (lanes - 1)) != 0)
+    return fail(BINCE_INVALID_ARGUMENT, "lanes: expected 1, 2, 4, 8, 16 or 32, received %u", lanes);
+  if (coder == BINCE_RANGE && lanes != 1)
+    return fail(BINCE_INVALID_ARGUMENT, "lanes: expected 1 for the range coder, received %u", lanes);
+  return BINCE_OK;
+}
+
+bince_status check_format(const bince_block_format* format) {
+  if (!format) return fail(BINCE_INVALID_ARGUMENT, "format: expected a format, received NULL");
+  if (format->struct_size < sizeof(bince_block_format))
+    return fail(BINCE_INVALID_ARGUMENT, "format.struct_size: expected %zu, received %u",
+                sizeof(bince_block_format), format->struct_size);
+  BINCE_RETURN_IF_ERROR(check_coder(format->coder, format->lanes));
+  if (format->channels < 1 || format->channels > kMaxChannels)
+    return fail(BINCE_INVALID_ARGUMENT, "channels: expected 1 to %u, received %u", kMaxChannels,
+                format->channels);
+  if (format->block_rows < 1 || format->block_rows > kMaxBlockRows)
+    return fail(BINCE_INVALID_ARGUMENT, "block_rows: expected 1 to %u, received %u", kMaxBlockRows,
+                format->block_rows);
+  BINCE_RETURN_IF_ERROR(check_prepared(format->tables));
+  BINCE_RETURN_IF_ERROR(check_table_index(format));
+  const int64_t C = format->channels;
+  BINCE_RETURN_IF_ERROR(check_channel_values(format->median, "median", C, false));
+  BINCE_RETURN_IF_ERROR(check_channel_values(format->step, "step", C, true));
+  return check_channel_values(format->shift, "shift", C, false);
+}
+
+// Everything but the arrays over the channels.
+SectionPlan plan_of(const bince_context* context, const bince_block_format* format) {
+  SectionPlan plan = {};
+  plan.ops = context ? context->ops->coding : nullptr;
+  plan.coder = format->coder;
+  plan.header_crc = format->header_crc;
+  plan.block_rows = format->block_rows;
+  plan.channels.channels = format->channels;
+  plan.channels.lanes = format->lanes;
+  plan.channels.tables = format->tables;
+  const TableHead* heads = tables_at<TableHead>(format->tables, format->tables->heads_at);
+  const int32_t* index = tensor_data<const int32_t>(format->table_index);
+  for (uint32_t c = 0; c < format->channels; ++c) {
+    const TableHead& head = heads[index ? static_cast<uint32_t>(index[c]) : c];
+    plan.row_cost += head.least_cost;
+    if (head.entries > plan.channels.largest) plan.channels.largest = head.entries;
+  }
+  plan.channels.small = plan.channels.largest <= kSmallEntries;
+  return plan;
+}
+
+struct ChannelArrays {
+  uint32_t* table;
+  int32_t* offset;
+  uint32_t* escape;
+  float *median, *step, *gain, *shift;
+  const SmallDecode** decode;
+  const SmallEncode** encode;
+};
+
+template <typename T>
+T* carve(Workspace* workspace, size_t count) {
+  return static_cast<T*>(carve_bytes(workspace, count, sizeof(T)));
+}
+
+// Rounded up to a whole number of vectors, so that vector loads of the last channels stay inside.
+ChannelArrays carve_channels(Workspace* workspace, uint32_t channels) {
+  const size_t C = (size_t{channels} + 31) & ~size_t{31};
+  ChannelArrays a;
+  a.table = carve<uint32_t>(workspace, C);
+  a.offset = carve<int32_t>(workspace, C);
+  a.escape = carve<uint32_t>(workspace, C);
+  a.median = carve<float>(workspace, C);
+  a.step = carve<float>(workspace, C);
+  a.gain = carve<float>(workspace, C);
+  a.shift = carve<float>(workspace, C);
+  a.decode = carve<const SmallDecode*>(workspace, C);
+  a.encode = carve<const SmallEncode*>(workspace, C);
+  return a;
+}
+
+size_t channel_bytes(uint32_t channels) {
+  Workspace workspace;
+  carve_channels(&workspace, channels);
+  return workspace.used;
+}
+
+void fill_channels(const bince_block_format* format, char* base, ChannelPlan* plan) {
+  Workspace workspace = {base, 0};
+  const ChannelArrays a = carve_channels(&workspace, format->channels);
+  const bince_tables* tables = format->tables;
+  const TableHead* heads = tables_at<TableHead>(tables, tables->heads_at);
+  const int32_t* index = tensor_data<const int32_t>(format->table_index);
+  const float* median = tensor_data<const float>(format->median);
+  const float* step = tensor_data<const float>(format->step);
+  const float* shift = tensor_data<const float>(format->shift);
+  const uint32_t padded = (format->channels + 31) & ~uint32_t{31};
+  for (uint32_t c = 0; c < padded; ++c) {
+    const uint32_t k = c < format->channels ? c : 0;  // the padding repeats channel 0
+    const uint32_t t = index ? static_cast<uint32_t>(index[k]) : k;
+    a.table[c] = t;
+    a.offset[c] = heads[t].offset;
+    a.escape[c] = heads[t].entries - 1;
+    a.median[c] = median ? median[k] : 0.0f;
+    a.step[c] = step ? step[k] : 1.0f;
+    a.gain[c] = 1.0f / a.step[c];
+    a.shift[c] = shift ? shift[k] : 0.0f;
+    const bool small = heads[t].small >= 0;
+    a.decode[c] = small ? tables_at<SmallDecode>(tables, tables->small_decode_at) + heads[t].small : nullptr;
+    a.encode[c] = small ? tables_at<SmallEncode>(tables, tables->small_encode_at) + heads[t].small : nullptr;
+  }
+  plan->table = a.table;
+  plan->offset = a.offset;
+  plan->escape = a.escape;
+  plan->median = a.median;
+  plan->step = a.step;
+  plan->gain = a.gain;
+  plan->shift = a.shift;
+  plan->decode = a.decode;
+  plan->encode = a.encode;
+}
+
+bince_status check_row_count(int64_t rows) {
+  if (rows < 0 || rows > int64_t{1} << 40)
+    return fail(BINCE_INVALID_ARGUMENT, "rows: expected 0 to 2^40, received %lld",
+                static_cast<long long>(rows));
+  return BINCE_OK;
+}
+
+bince_status check_result(const void* place, const char* name) {
+  return place ? BINCE_OK
+               : fail(BINCE_INVALID_ARGUMENT, "%s: expected a place for the result, received NULL", name);
+}
+
+}  // namespace
 }  // namespace bince
+
+using namespace bince;
+
+uint32_t bince_crc32c(uint32_t crc, const void* bytes, size_t count) {
+  if (!bytes || count == 0) return crc;
+  return best_ops()->coding->crc32c(crc, static_cast<const uint8_t*>(bytes), count);
+}
+
+bince_status bince_blocks_bound(const bince_block_format* format, int64_t rows, uint64_t* bytes) {
+  BINCE_RETURN_IF_ERROR(check_result(bytes, "bytes"));
+  BINCE_RETURN_IF_ERROR(check_format(format));
+  BINCE_RETURN_IF_ERROR(check_row_count(rows));
+  *bytes = section_bound(plan_of(nullptr, format), static_cast<uint64_t>(rows));
+  return BINCE_OK;
+}
+
+bince_status bince_blocks_encode_workspace(const bince_context* context, const bince_block_format* format,
+                                           int64_t rows, size_t* bytes) {
+  BINCE_RETURN_IF_ERROR(check_result(bytes, "bytes"));
+  BINCE_RETURN_IF_ERROR(check_format(format));
+  BINCE_RETURN_IF_ERROR(check_row_count(rows));
+  const SectionPlan plan = plan_of(context, format);
+  *bytes = channel_bytes(format->channels) +
+           encode_sections_bytes(plan, static_cast<uint64_t>(rows), pool_threads(context->pool));
+  return BINCE_OK;
+}
+
+bince_status bince_blocks_encode(const bince_context* context, const bince_block_format* format,
+                                 const bince_tensor* rows, uint64_t first_block, bince_tensor* sections,
+                                 bince_tensor* section_bytes, uint64_t* bytes, double* ideal_bits,
+                                 const bince_launch* launch) {
+  BINCE_RETURN_IF_ERROR(check_result(bytes, "bytes"));
+  BINCE_RETURN_IF_ERROR(check_format(format));
+  BINCE_RETURN_IF_ERROR(
+      check_tensor(rows, "rows", {kFloat32, kInt32}, {-1, static_cast<int64_t>(format->channels)}));
+  BINCE_RETURN_IF_ERROR(check_row_count(rows->shape[0]));
+  BINCE_RETURN_IF_ERROR(check_tensor(sections, "sections", {kUint8}, {-1}));
+  const int64_t n = rows->shape[0];
+  const int64_t blocks = (n + format->block_rows - 1) / format->block_rows;
+  BINCE_RETURN_IF_ERROR(check_optional(section_bytes, "section_bytes", {kInt64}, {blocks}));
+  SectionPlan plan = plan_of(context, format);
+  const size_t used = channel_bytes(format->channels);
+  Run run;
+  BINCE_RETURN_IF_ERROR(begin_run(
+      context, launch,
+      used + encode_sections_bytes(plan, static_cast<uint64_t>(n), pool_threads(context->pool)), &run));
+  fill_channels(format, run.workspace, &plan.channels);
+  EncodeSections call = {};
+  call.rows = tensor_data<const void>(rows);
+  call.type = same_dtype(rows->dtype, kFloat32) ? kFloatRows : kSymbolRows;
+  call.row_count = static_cast<uint64_t>(n);
+  call.first_block = first_block;
+  call.out = tensor_data<uint8_t>(sections);
+  call.capacity = static_cast<uint64_t>(sections->shape[0]);
+  call.section_bytes = tensor_data<int64_t>(section_bytes);
+  call.count_cost = ideal_bits != nullptr;
+  const bince_status status = encode_sections(run, used, plan, &call);
+  *bytes = call.bytes;
+  if (ideal_bits) *ideal_bits = call.ideal_bits;
+  return status;
+}
+
+bince_status bince_blocks_scan(const bince_block_format* format, const bince_tensor* sections,
+                               uint64_t first_block, int64_t* blocks, int64_t* rows) {
+  BINCE_RETURN_IF_ERROR(check_result(blocks, "blocks"));
+  BINCE_RETURN_IF_ERROR(check_result(rows, "rows"));
+  BINCE_RETURN_IF_ERROR(check_format(format));
+  BINCE_RETURN_IF_ERROR(check_tensor(sections, "sections", {kUint8}, {-1}));
+  const SectionPlan plan = plan_of(nullptr, format);
+  const uint8_t* at = tensor_data<const uint8_t>(sections);
+  const uint8_t* end = at + sections->shape[0];
+  int64_t seen = 0, seen_rows = 0;
+  while (at < end) {
+    Section s;
+    const char* damage = read_section(plan, at, end, &s);
+    if (damage)
+      return fail(BINCE_CORRUPT_DATA, "block %llu is damaged: %s",
+                  static_cast<unsigned long long>(first_block + static_cast<uint64_t>(seen)), damage);
+    at = s.payload + s.payload_bytes;
+    seen_rows += static_cast<int64_t>(s.rows);
+    ++seen;
+  }
+  *blocks = seen;
+  *rows = seen_rows;
+  return BINCE_OK;
+}
+
+bince_status bince_blocks_decode_workspace(const bince_context* context, const bince_block_format* format,
+                                           size_t* bytes) {
+  BINCE_RETURN_IF_ERROR(check_result(bytes, "bytes"));
+  BINCE_RETURN_IF_ERROR(check_format(format));
+  *bytes = channel_bytes(format->channels) +
+           decode_sections_bytes(plan_of(context, format), pool_threads(context->pool));
+  return BINCE_OK;
+}
+
+bince_status bince_blocks_decode(const bince_context* context, const bince_block_format* format,
+                                 const bince_tensor* sections, uint64_t first_block, bince_tensor* rows,
+                                 const bince_launch* launch) {
+  BINCE_RETURN_IF_ERROR(check_format(format));
+  BINCE_RETURN_IF_ERROR(check_tensor(sections, "sections", {kUint8}, {-1}));
+  BINCE_RETURN_IF_ERROR(
+      check_tensor(rows, "rows", {kFloat32, kInt32}, {-1, static_cast<int64_t>(format->channels)}));
+  SectionPlan plan = plan_of(context, format);
+  const size_t used = channel_bytes(format->channels);
+  Run run;
+  BINCE_RETURN_IF_ERROR(
+      begin_run(context, launch, used + decode_sections_bytes(plan, pool_threads(context->pool)), &run));
+  fill_channels(format, run.workspace, &plan.channels);
+  const DecodeSections call = {tensor_data<const uint8_t>(sections),
+                               static_cast<uint64_t>(sections->shape[0]),
+                               first_block,
+                               tensor_data<void>(rows),
+                               same_dtype(rows->dtype, kFloat32) ? kFloatRows : kSymbolRows,
+                               static_cast<uint64_t>(rows->shape[0])};
+  return decode_sections(run, used, plan, call);
+}

@@ -1,12 +1,86 @@
 // The coding family's slots of the operations table.
+//
+// The slots code one or more blocks' payloads between rows and words; sections, checksums and threads are
+// block_sections.cc's.  Every backend writes the same bytes.
 #ifndef BINCE_CODING_CODING_OPS_H_
 #define BINCE_CODING_CODING_OPS_H_
 
+#include <stddef.h>
+
+#include "native/coding/prepared_tables.h"
 #include "native/core/ops.h"
 
 namespace bince {
 
-struct CodingOps {};
+enum RowType : int32_t { kFloatRows, kSymbolRows };
+
+// What every channel needs, as arrays over the C channels.
+struct ChannelPlan {
+  uint32_t channels;
+  uint32_t lanes;
+  const bince_tables* tables;
+  const uint32_t* table;       // [C] below T
+  const int32_t* offset;       // [C] the symbol of entry 0
+  const uint32_t* escape;      // [C] m
+  const float* median;         // [C]
+  const float* step;           // [C]
+  const float* gain;           // [C] 1 / step
+  const float* shift;          // [C]
+  uint32_t largest;            // entries of the largest table that a channel uses
+  bool small;                  // largest <= kSmallEntries
+  const SmallDecode** decode;  // [C], only if small
+  const SmallEncode** encode;  // [C], only if small
+};
+
+// One block to encode.  Words and escape bytes are written downwards from their ends.
+struct EncodeJob {
+  const void* rows;         // [rows, C] float32 values or int32 symbols
+  const uint32_t* indexes;  // [rows, C] the table of each symbol, or null: that of its channel
+  RowType type;
+  bool count_cost;
+  uint64_t row_count;
+  uint8_t* words_end;    // room for 2 bytes a symbol below it
+  uint8_t* escapes_end;  // room for kMaxEscapeBytes a symbol below it
+  // Results.
+  uint32_t states[kLanes];
+  uint8_t* words;
+  uint8_t* escapes;
+  uint64_t cost;  // in 2^-26 bits, without the escape bytes; modulo 2^64
+  bool invalid;   // a value that cannot be quantised; nothing else is meant then
+};
+
+// One block to decode.
+struct DecodeJob {
+  void* rows;  // [rows, C]
+  const uint32_t* indexes;
+  RowType type;
+  uint64_t row_count;
+  const uint8_t* payload;
+  uint64_t payload_bytes;
+  uint64_t escape_bytes;
+  const char* damage;  // null, or what is wrong with the block
+};
+
+// Blocks that a slot takes at once, to hide latency.
+enum { kBlocksAtOnce = 4 };
+
+struct CodingOps {
+  // `count` is 1 to kBlocksAtOnce; scratch as large as coding_scratch_bytes() says, 64-byte aligned.
+  void (*encode_rans)(const ChannelPlan* plan, EncodeJob* jobs, int count, char* scratch);
+  void (*decode_rans)(const ChannelPlan* plan, DecodeJob* jobs, int count, char* scratch);
+  uint32_t (*crc32c)(uint32_t crc, const uint8_t* bytes, size_t count);
+};
+
+// Tiles of one row group, [channel][lane] bytes, for each of the blocks at once.
+static inline size_t coding_scratch_bytes(uint32_t channels) {
+  return size_t{kBlocksAtOnce} * (size_t{channels} + 64) * kLanes;
+}
+
+// Each replaces the slots that its target does better.
+#if defined(BINCE_X86)
+void coding_fill_avx2(CodingOps* ops);
+void coding_fill_avx512(CodingOps* ops);
+#endif
 
 }  // namespace bince
 

@@ -290,7 +290,138 @@ BINCE_API bince_status bince_uniform_noise(bince_context* context, uint64_t seed
                                            bince_tensor* noise);
 
 /* ---- coding -----------------------------------------------------------------------------------------------
+ * Symbols (int32) under integer tables of 16-bit precision, as docs/FORMAT.md describes them: blocks of rows,
+ * plain arrays, a streaming range coder, and the strings of CompressAI.  Decoders take any bytes: what no
+ * encoder wrote is BINCE_CORRUPT_DATA.  A call that failed leaves its outputs unspecified.
  */
+
+/* Prepared tables, inside a buffer that the caller owns and that must stay until their last use. */
+typedef struct bince_tables bince_tables;
+
+/* T tables.  cdf: int32 [numbers], start: int32 [T + 1], the place of each table in cdf.  A table of n
+ * entries, 2 to 65536, is n + 1 numbers that rise strictly from 0 to 65536; the last entry is the escape,
+ * which stands for every symbol outside the table.  Gives the size of the buffer that bince_tables_prepare
+ * needs. */
+BINCE_API bince_status bince_tables_bytes(const bince_tensor* cdf, const bince_tensor* start, size_t* bytes);
+/* offset: int32 [T], the symbol of each table's first entry.  buffer: 64-byte aligned. */
+BINCE_API bince_status bince_tables_prepare(const bince_tensor* cdf, const bince_tensor* start,
+                                            const bince_tensor* offset, void* buffer, size_t buffer_bytes,
+                                            const bince_tables** prepared);
+
+/* CRC-32C of `count` bytes; `crc` is 0, or the result for the bytes before them. */
+BINCE_API uint32_t bince_crc32c(uint32_t crc, const void* bytes, size_t count);
+
+enum { BINCE_RANS = 0, BINCE_RANGE = 1 };
+
+/* What the blocks of a file share. */
+typedef struct bince_block_format {
+  uint32_t struct_size;
+  int32_t coder;       /* BINCE_RANS or BINCE_RANGE */
+  uint32_t lanes;      /* 1, 2, 4, 8, 16 or 32; 1 for the range coder */
+  uint32_t channels;   /* C, 1 to 2^20 */
+  uint32_t block_rows; /* 1 to 2^20 */
+  uint32_t header_crc; /* enters every block's checksum */
+  const bince_tables* tables;
+  const bince_tensor* table_index; /* int32 [C], each below T; NULL: T = C and channel c uses table c */
+  const bince_tensor* median;      /* float32 [C], finite; NULL: 0 */
+  const bince_tensor* step;        /* float32 [C], finite, above 0, with a finite reciprocal; NULL: 1 */
+  const bince_tensor* shift;       /* float32 [C], finite; NULL: 0 */
+} bince_block_format;
+
+/* Bytes that hold the sections of n rows whatever the rows are.  Much more than usual. */
+BINCE_API bince_status bince_blocks_bound(const bince_block_format* format, int64_t rows, uint64_t* bytes);
+BINCE_API bince_status bince_blocks_encode_workspace(const bince_context* context,
+                                                     const bince_block_format* format, int64_t rows,
+                                                     size_t* bytes);
+/* Encodes rows [n, C], float32 values or int32 symbols, into ceil(n / block_rows) whole sections, numbered
+ * from first_block, one after the other in `sections` (uint8 [capacity]).  section_bytes: int64 [blocks],
+ * optional. *bytes is the size of all sections, also when that is more than the capacity
+ * (BINCE_BUFFER_TOO_SMALL).  ideal_bits, optional: the cross-entropy of the symbols under the tables and 8
+ * bits for each escape byte.  A value that is not finite or whose symbol is not below 2^30 is
+ * BINCE_INVALID_VALUE; the message names the row and the channel. */
+BINCE_API bince_status bince_blocks_encode(const bince_context* context, const bince_block_format* format,
+                                           const bince_tensor* rows, uint64_t first_block,
+                                           bince_tensor* sections, bince_tensor* section_bytes,
+                                           uint64_t* bytes, double* ideal_bits, const bince_launch* launch);
+/* Counts the blocks and rows of whole sections, from their headers alone.  first_block only serves the
+ * messages. */
+BINCE_API bince_status bince_blocks_scan(const bince_block_format* format, const bince_tensor* sections,
+                                         uint64_t first_block, int64_t* blocks, int64_t* rows);
+BINCE_API bince_status bince_blocks_decode_workspace(const bince_context* context,
+                                                     const bince_block_format* format, size_t* bytes);
+/* Decodes whole sections (uint8 [bytes]) numbered from first_block into rows [n, C], float32 values or int32
+ * symbols; n as bince_blocks_scan counted.  Checks checksums, end states, and that everything was used; the
+ * message of BINCE_CORRUPT_DATA names the first bad block. */
+BINCE_API bince_status bince_blocks_decode(const bince_context* context, const bince_block_format* format,
+                                           const bince_tensor* sections, uint64_t first_block,
+                                           bince_tensor* rows, const bince_launch* launch);
+
+/* Plain arrays.  symbols: int32 [count]; indexes: int32 [count], the table of each symbol (as for a Gaussian
+ * conditional); NULL: symbol i uses table i mod T, and count is a multiple of T.
+ *   rANS: varint escape_bytes, then a block's payload; a row is one symbol with indexes, else T symbols.
+ *   range coder: the stream of bince_range_encoder.
+ * No checksum: damage is found where the coder does not end as encoders do. */
+BINCE_API bince_status bince_symbols_bound(int64_t count, uint64_t* bytes);
+BINCE_API bince_status bince_symbols_encode_workspace(const bince_context* context,
+                                                      const bince_tables* tables, int64_t count,
+                                                      size_t* bytes);
+BINCE_API bince_status bince_symbols_encode(const bince_context* context, const bince_tables* tables,
+                                            int32_t coder, uint32_t lanes, const bince_tensor* symbols,
+                                            const bince_tensor* indexes, bince_tensor* coded, uint64_t* bytes,
+                                            const bince_launch* launch);
+BINCE_API bince_status bince_symbols_decode_workspace(const bince_context* context,
+                                                      const bince_tables* tables, size_t* bytes);
+BINCE_API bince_status bince_symbols_decode(const bince_context* context, const bince_tables* tables,
+                                            int32_t coder, uint32_t lanes, const bince_tensor* coded,
+                                            const bince_tensor* indexes, bince_tensor* symbols,
+                                            const bince_launch* launch);
+
+/* A range coder symbol by symbol, for models that decode one symbol to predict the next.  The structs are the
+ * caller's; their fields are private.  Words are those of the range coder of docs/FORMAT.md; the bytes of an
+ * escape's varint follow its entry in the same stream, each coded as 2^8 of 2^16 from 2^8 times the byte. */
+typedef struct bince_range_encoder {
+  const bince_tables* tables;
+  uint64_t state[5];
+} bince_range_encoder;
+typedef struct bince_range_decoder {
+  const bince_tables* tables;
+  uint64_t state[6];
+} bince_range_decoder;
+BINCE_API bince_status bince_range_encoder_init(bince_range_encoder* encoder, const bince_tables* tables,
+                                                void* buffer, size_t buffer_bytes);
+/* BINCE_BUFFER_TOO_SMALL: nothing was written, the encoder may be finished or moved to a larger buffer with
+ * bince_range_encoder_move. */
+BINCE_API bince_status bince_range_encoder_put(bince_range_encoder* encoder, uint32_t table, int32_t symbol);
+/* Goes on in a larger buffer, to which the caller has copied the old one's bytes. */
+BINCE_API bince_status bince_range_encoder_move(bince_range_encoder* encoder, void* buffer,
+                                                size_t buffer_bytes);
+/* Writes the last word; *bytes is the size of the stream.  The encoder must be initialised before its next
+ * use. */
+BINCE_API bince_status bince_range_encoder_finish(bince_range_encoder* encoder, size_t* bytes);
+BINCE_API bince_status bince_range_decoder_init(bince_range_decoder* decoder, const bince_tables* tables,
+                                                const void* bytes, size_t count);
+BINCE_API bince_status bince_range_decoder_get(bince_range_decoder* decoder, uint32_t table, int32_t* symbol);
+/* BINCE_OK when the symbols taken are all that the stream holds. */
+BINCE_API bince_status bince_range_decoder_finish(const bince_range_decoder* decoder);
+
+/* CompressAI's strings, as EntropyBottleneck.compress and GaussianConditional.compress write them.  symbols:
+ * int32 [B, L]; indexes: int32 [L] or [B, L], the table of each symbol.  One string a row, one after the
+ * other in `strings` (uint8 [capacity]), their sizes in string_bytes (int64 [B]).  *bytes as for
+ * bince_blocks_encode.  A symbol whose escape needs more than 28 bits is BINCE_INVALID_VALUE: the original
+ * never ends on it. */
+BINCE_API bince_status bince_compressai_bound(int64_t strings, int64_t length, uint64_t* bytes);
+BINCE_API bince_status bince_compressai_workspace(const bince_context* context, int64_t strings,
+                                                  int64_t length, size_t* bytes);
+BINCE_API bince_status bince_compressai_encode(const bince_context* context, const bince_tables* tables,
+                                               const bince_tensor* symbols, const bince_tensor* indexes,
+                                               bince_tensor* strings, bince_tensor* string_bytes,
+                                               uint64_t* bytes, const bince_launch* launch);
+/* strings: uint8 [bytes]; string_bytes: int64 [B]; symbols: int32 [B, L].  Also checks what the original does
+ * not: the final state and that every word was used. */
+BINCE_API bince_status bince_compressai_decode(const bince_context* context, const bince_tables* tables,
+                                               const bince_tensor* strings, const bince_tensor* string_bytes,
+                                               const bince_tensor* indexes, bince_tensor* symbols,
+                                               const bince_launch* launch);
 
 #ifdef __cplusplus
 } /* extern "C" */

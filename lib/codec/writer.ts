@@ -1,0 +1,460 @@
+/** Writes .bince files from streams of rows. */
+import { type FileHandle, open } from 'node:fs/promises';
+import { kMaxBlockValues } from '../decoder/block.js';
+import { DamagedFileError } from '../decoder/damage.js';
+import { type JsonValue, kCoders, kMaxBlockRows } from '../decoder/header.js';
+import { readLayout } from '../decoder/layout.js';
+import type { BlockPlace } from '../decoder/sections.js';
+import { run } from '../decoder/source.js';
+import { BinceError, describe, invalidArgument } from '../errors.js';
+import { type BlockCoder, chooseLanes, crc32c, type EncodedBlocks } from '../kernels/coding.js';
+import { type Lanes, makeBlockCoder } from './block_format.js';
+import { AppendSink, type ByteSink, NewFileSink, StreamSink } from './byte_sink.js';
+import { fileError } from './file_errors.js';
+import { fileSource } from './file_source.js';
+import { type CodecModel, checkMetadata, createModel, idealBits, modelHash } from './model.js';
+import { RowCheck, type Rows } from './row_check.js';
+import { type BlockRun, type Coding, headerBytes, indexAndTrailer } from './section_bytes.js';
+
+/** A batch that says how many channels it has, so that a model that does not fit is noticed. */
+export interface RowBatch {
+  readonly data: Rows;
+  readonly channels: number;
+}
+
+export interface WriterOptions {
+  /** Rows a block, 1 to 2^20: the unit of random access, of damage and of threads. Default 4096. */
+  readonly blockRows?: number;
+  /** rANS states a block; chosen by the model's bits a row unless given. The range coder has one. */
+  readonly lanes?: Lanes;
+  /** `rans` (default) or `range`. */
+  readonly coder?: 'rans' | 'range';
+  /** Goes into the file beside the model's own metadata. */
+  readonly metadata?: Readonly<Record<string, JsonValue>>;
+  /** Whether a file that is there already may be replaced. Default true. */
+  readonly overwrite?: boolean;
+  /** Aborts the writer: nothing stays. */
+  readonly signal?: AbortSignal;
+}
+
+export interface WriterStatistics {
+  /** Rows and blocks of this writer; an append counts its own. */
+  readonly rows: number;
+  readonly blocks: number;
+  /** Bytes of the whole file so far; what rows wait for their block is not in it. */
+  readonly bytes: number;
+  /** Cross-entropy of the coded rows under the model's tables, in bits. */
+  readonly idealBits: number | undefined;
+  /** 8 times the bytes that this writer wrote, a row. */
+  readonly bitsPerRow: number;
+}
+
+/** Input that is encoded at once: enough blocks for every thread, bounded in memory. */
+const kChunkBytes = 2 ** 25;
+const kMaxChunkBlocks = 64;
+
+/** What a session of writing begins with. */
+interface Session {
+  readonly sink: ByteSink;
+  readonly coding: Coding;
+  readonly blockRows: number;
+  readonly coder: BlockCoder;
+  readonly headerCrc: number;
+  /** Runs that are in the file already. */
+  readonly runs: BlockRun[];
+  readonly blocks: number;
+  /** File offset of the next byte. */
+  readonly offset: number;
+  /** The number of the first row to be written. */
+  readonly firstRow: number;
+  /** Whether the file ends with an index and a trailer for what is in it. */
+  readonly finished: boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * A file in the making. Rows go in by `write`, in any batches; `close` puts the finished file in place, `abort` (or
+ * any failure) leaves nothing: a new file is written under a temporary name and renamed, an append is cut back.
+ *
+ *     await using writer = await BinceWriter.create('out.bince', model);
+ *     for await (const batch of batches) await writer.write(batch);
+ *     const { bitsPerRow } = await writer.close();
+ *
+ * A row that cannot be coded (NaN, infinite, too far out) is an error that names the row of the file. The rows before
+ * it are kept, it and the rest of its batch are not: the writer can go on, be closed, or be aborted.
+ */
+export class BinceWriter implements AsyncDisposable {
+  private readonly session: Session;
+  private readonly check: RowCheck;
+  private readonly runs: BlockRun[];
+  private readonly chunkRows: number;
+  /** Rows that wait for a chunk to be full, and the memory of the chunk that is being encoded. */
+  private pending: Rows | undefined;
+  private spare: Rows | undefined;
+  private pendingRows = 0;
+  private rowsTaken = 0;
+  private blocksSubmitted = 0;
+  private blocksStored = 0;
+  private rowsStored = 0;
+  private offset: number;
+  private bits: number | undefined = 0;
+  /** The last chunk's encoding and storing; chunks are stored in order. */
+  private tail: Promise<void> = Promise.resolve();
+  /** Calls of `write` and `close` in order. */
+  private calls: Promise<void> = Promise.resolve();
+  private state: 'open' | 'closed' | 'aborted' | 'failed' = 'open';
+  private failure: unknown;
+
+  private constructor(session: Session) {
+    this.session = session;
+    this.runs = session.runs;
+    this.offset = session.offset;
+    const { channels, median, step, shift } = session.coding;
+    this.check = new RowCheck({
+      channels,
+      median: median ?? new Float32Array(channels),
+      step: step ?? new Float32Array(channels).fill(1),
+      shift: shift ?? new Float32Array(channels),
+    });
+    const blockBytes = 4 * session.blockRows * channels;
+    const blocks = Math.min(kMaxChunkBlocks, Math.max(1, Math.floor(kChunkBytes / blockBytes)));
+    this.chunkRows = blocks * session.blockRows;
+  }
+
+  /** Begins a new file at a path, on a Node stream (which `close` ends, unless it is stdout) or in a sink. */
+  static async create(
+    target: string | NodeJS.WritableStream | ByteSink,
+    model: CodecModel,
+    options: WriterOptions = {},
+  ): Promise<BinceWriter> {
+    const coding = createModel(model);
+    const { blockRows, coder, lanes } = checkOptions(coding, options);
+    options.signal?.throwIfAborted();
+    const json = {
+      name: coding.name,
+      method: coding.method,
+      model: modelHash(coding),
+      ...(coding.shape ? { shape: coding.shape } : {}),
+      metadata: { ...coding.metadata, ...checkMetadata(options.metadata ?? {}) },
+    };
+    const header = headerBytes(coding, { coder, lanes, blockRows, dtype: coding.dtype, json });
+    const sink = await openSink(target, options.overwrite ?? true);
+    const writer = new BinceWriter({
+      sink,
+      coding,
+      blockRows,
+      coder: makeBlockCoder({ ...coding, coder, lanes, blockRows, crc: header.crc }),
+      headerCrc: header.crc,
+      runs: [],
+      blocks: 0,
+      offset: 0,
+      firstRow: 0,
+      finished: false,
+      signal: options.signal,
+    });
+    await writer.guard(() => writer.put(header.bytes));
+    return writer;
+  }
+
+  /**
+   * Goes on with a finished file: new blocks, a new index and a new trailer after the old ones. Should the process
+   * die on the way, the old rows can be recovered. `recover` first cuts off what such a death left behind.
+   */
+  static async append(
+    path: string,
+    options: { readonly signal?: AbortSignal; readonly recover?: boolean } = {},
+  ): Promise<BinceWriter> {
+    options.signal?.throwIfAborted();
+    let file: FileHandle;
+    try {
+      file = await open(path, 'r+');
+    } catch (cause) {
+      throw fileError('append to', path, cause);
+    }
+    try {
+      return new BinceWriter(await appendSession(path, file, options));
+    } catch (error) {
+      await file.close();
+      throw fileError('append to', path, error);
+    }
+  }
+
+  /** Takes rows: n * channels values. The batch's memory may be used again once the promise is settled. */
+  write(batch: Rows | RowBatch): Promise<void> {
+    return this.inOrder(() => this.take(batch));
+  }
+
+  /** Writes every batch of an iterable. After an error the writer is as after `write`. */
+  async writeAll(batches: AsyncIterable<Rows | RowBatch> | Iterable<Rows | RowBatch>): Promise<void> {
+    for await (const batch of batches) await this.write(batch);
+  }
+
+  /** Writes what is left, the index and the trailer, and puts the file in place. */
+  close(): Promise<WriterStatistics> {
+    return this.inOrder(async () => {
+      this.assertOpen();
+      await this.guard(async () => {
+        await this.submitPending();
+        await this.tail;
+        const { headerCrc: crc, blockRows, finished } = this.session;
+        const nothingNew = finished && this.blocksStored === 0;
+        if (!nothingNew) await this.put(indexAndTrailer(this.runs, { crc, blockRows }, this.offset));
+        await this.session.sink.close();
+      });
+      this.state = 'closed';
+      return this.statistics;
+    });
+  }
+
+  /** Gives up: a new file never appears, an appended one is cut back to what it was. */
+  async abort(): Promise<void> {
+    if (this.state !== 'open') return;
+    this.state = 'aborted';
+    await this.calls;
+    await this.tail.catch(() => {});
+    // A close that was already on its way may have come to its end.
+    if (this.state === 'aborted') await this.session.sink.abort();
+  }
+
+  get statistics(): WriterStatistics {
+    const written = this.offset - this.session.offset;
+    return {
+      rows: this.rowsStored,
+      blocks: this.blocksStored,
+      bytes: this.offset,
+      idealBits: this.bits,
+      bitsPerRow: this.rowsStored > 0 ? (8 * written) / this.rowsStored : 0,
+    };
+  }
+
+  /** Aborts unless closed. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.abort();
+  }
+
+  private inOrder<T>(call: () => Promise<T>): Promise<T> {
+    const result = this.calls.then(call);
+    this.calls = result.then(
+      () => {},
+      () => {},
+    );
+    return result;
+  }
+
+  private assertOpen(): void {
+    if (this.state === 'open') return;
+    if (this.state === 'failed') throw this.failure;
+    throw new BinceError('BINCE_INVALID_ARGUMENT', `the writer is ${this.state} already`);
+  }
+
+  /** Runs a step after whose failure nothing can be saved. */
+  private async guard(step: () => Promise<void>): Promise<void> {
+    try {
+      await step();
+    } catch (error) {
+      if (this.state === 'open') {
+        this.state = 'failed';
+        this.failure = error;
+        await this.tail.catch(() => {});
+        await this.session.sink.abort().catch(() => {});
+      }
+      throw error;
+    }
+  }
+
+  private async take(batch: Rows | RowBatch): Promise<void> {
+    this.assertOpen();
+    const rows = this.checkBatch(batch);
+    const { channels } = this.session.coding;
+    for (let row = 0, end = rows.length / channels; row < end; ) {
+      this.assertOpen();
+      const direct = this.pendingRows === 0 && end - row >= this.chunkRows;
+      const count = Math.min(end - row, this.chunkRows - this.pendingRows);
+      const chunk = rows.subarray(row * channels, (row + count) * channels);
+      const bad = this.check.find(chunk);
+      const error =
+        bad < 0 ? undefined : this.check.error(chunk, bad, this.session.firstRow + this.rowsTaken);
+      const good = bad < 0 ? chunk : chunk.subarray(0, bad - (bad % channels));
+      await this.guard(() => (direct && !error ? this.submitDirect(good) : this.keep(good)));
+      this.rowsTaken += good.length / channels;
+      if (error) throw error;
+      row += count;
+    }
+  }
+
+  private checkBatch(batch: Rows | RowBatch): Rows {
+    const { channels } = this.session.coding;
+    const isRows = batch instanceof Float32Array || batch instanceof Int32Array;
+    const rows = isRows ? batch : batch?.data;
+    if (!isRows && batch?.channels !== channels) {
+      throw new BinceError(
+        'BINCE_INVALID_ARGUMENT',
+        `rows: expected ${channels} channels as the model has, received ${describe(batch?.channels)}`,
+        { hint: 'fit a model to these rows' },
+      );
+    }
+    if (!(rows instanceof Float32Array || rows instanceof Int32Array)) {
+      invalidArgument('rows', 'a Float32Array or Int32Array', rows);
+    }
+    if (rows.length % channels !== 0) invalidArgument('rows', `a multiple of ${channels} values`, rows);
+    if (this.pendingRows > 0 && this.pending!.constructor !== rows.constructor) {
+      invalidArgument('rows', `${this.pending!.constructor.name} as in the batches before`, rows);
+    }
+    return rows;
+  }
+
+  /** Encodes rows from the caller's memory, so it waits until they have been read. */
+  private async submitDirect(rows: Rows): Promise<void> {
+    const encoded = await this.submit(rows);
+    await encoded;
+  }
+
+  /** Copies rows to the pending ones and encodes those when they fill a chunk. */
+  private async keep(rows: Rows): Promise<void> {
+    if (rows.length === 0) return;
+    const { channels } = this.session.coding;
+    this.reserve(rows, this.pendingRows * channels + rows.length);
+    this.pending!.set(rows, this.pendingRows * channels);
+    this.pendingRows += rows.length / channels;
+    if (this.pendingRows === this.chunkRows) await this.submitPending();
+  }
+
+  /** Makes room for `length` values of the kind of `rows`, growing to at most a chunk. */
+  private reserve(rows: Rows, length: number): void {
+    const Kind = rows.constructor as Float32ArrayConstructor | Int32ArrayConstructor;
+    const current = this.pending?.constructor === Kind ? this.pending : undefined;
+    if (current && current.length >= length) return;
+    const most = this.chunkRows * this.session.coding.channels;
+    const larger = new Kind(Math.min(most, Math.max(2 * (current?.length ?? 0), length)));
+    if (current && this.pendingRows > 0) larger.set(current);
+    this.pending = larger;
+  }
+
+  private async submitPending(): Promise<void> {
+    if (this.pendingRows === 0) return;
+    const { channels } = this.session.coding;
+    const rows = this.pending!.subarray(0, this.pendingRows * channels);
+    await this.submit(rows);
+    // The chunk before has been stored, so its memory is free; this chunk's is free after the next.
+    [this.pending, this.spare] = [this.spare, this.pending];
+    this.pendingRows = 0;
+  }
+
+  /** Starts to encode a chunk and, behind it, to store it; waits for the chunk before. */
+  private async submit(rows: Rows): Promise<Promise<unknown>> {
+    const { session } = this;
+    const firstBlock = session.blocks + this.blocksSubmitted;
+    const count = rows.length / session.coding.channels;
+    this.blocksSubmitted += Math.ceil(count / session.blockRows);
+    const encoded = session.coder.encode(rows, {
+      firstBlock,
+      ...(session.signal ? { signal: session.signal } : {}),
+    });
+    const before = this.tail;
+    this.tail = (async () => {
+      // Both are awaited together, so that neither rejects unseen.
+      const [blocks] = await Promise.all([encoded, before]);
+      await this.store(blocks);
+    })();
+    this.tail.catch(() => {});
+    await before;
+    return encoded;
+  }
+
+  private async store(blocks: EncodedBlocks): Promise<void> {
+    if (this.blocksStored === 0) this.runs.push({ offset: this.offset, rows: [], bytes: [] });
+    const run = this.runs.at(-1)!;
+    await this.put(blocks.bytes);
+    for (let i = 0; i < blocks.sectionBytes.length; i++) {
+      run.rows.push(blocks.sectionRows[i]!);
+      run.bytes.push(blocks.sectionBytes[i]!);
+      this.rowsStored += blocks.sectionRows[i]!;
+    }
+    this.blocksStored += blocks.sectionBytes.length;
+    const { idealBits } = blocks;
+    this.bits = idealBits === undefined || this.bits === undefined ? undefined : this.bits + idealBits;
+  }
+
+  private async put(bytes: Uint8Array): Promise<void> {
+    this.session.signal?.throwIfAborted();
+    await this.session.sink.write(bytes);
+    this.offset += bytes.length;
+  }
+}
+
+function checkOptions(
+  model: CodecModel,
+  options: WriterOptions,
+): { blockRows: number; coder: 'rans' | 'range'; lanes: Lanes } {
+  const { blockRows = 4096, coder = 'rans' } = options;
+  if (!Number.isInteger(blockRows) || blockRows < 1 || blockRows > kMaxBlockRows) {
+    invalidArgument('blockRows', `an integer from 1 to ${kMaxBlockRows}`, blockRows);
+  }
+  if (!kCoders.includes(coder)) invalidArgument('coder', kCoders.join(' or '), coder);
+  if (blockRows * model.channels > kMaxBlockValues) {
+    invalidArgument('blockRows', `at most ${kMaxBlockValues} values a block`, blockRows * model.channels);
+  }
+  const lanes = options.lanes ?? (coder === 'rans' ? chooseLanes(idealBits(model), blockRows) : 1);
+  if (![1, 2, 4, 8, 16, 32].includes(lanes)) invalidArgument('lanes', '1, 2, 4, 8, 16 or 32', lanes);
+  if (coder === 'range' && lanes !== 1) invalidArgument('lanes', '1 for the range coder', lanes);
+  return { blockRows, coder, lanes: lanes as Lanes };
+}
+
+async function openSink(
+  target: string | NodeJS.WritableStream | ByteSink,
+  overwrite: boolean,
+): Promise<ByteSink> {
+  if (typeof target === 'string') return NewFileSink.create(target, overwrite);
+  if (typeof target !== 'object' || target === null || !('write' in target)) {
+    invalidArgument('target', 'a path, a writable stream or a sink', target);
+  }
+  return 'abort' in target && 'close' in target
+    ? (target as ByteSink)
+    : new StreamSink(target as NodeJS.WritableStream);
+}
+
+async function appendSession(
+  path: string,
+  file: FileHandle,
+  options: { readonly signal?: AbortSignal; readonly recover?: boolean },
+): Promise<Session> {
+  const source = await fileSource(file, path);
+  const layout = await run(
+    readLayout(source.size, { recover: options.recover ?? false, checksum: crc32c }),
+    source,
+  );
+  const { header, blocks, end, recovery } = layout;
+  if (recovery && recovery.damagedBlocks.length > 0) {
+    throw new DamagedFileError('block', 'it is damaged, and rows after it would keep uncertain numbers', {
+      block: recovery.damagedBlocks[0]!,
+      hint: 'write the rows that can be read to a new file',
+    });
+  }
+  if (recovery) await file.truncate(end);
+  return {
+    sink: new AppendSink(path, file, end),
+    coding: header,
+    blockRows: header.blockRows,
+    coder: makeBlockCoder(header),
+    headerCrc: header.crc,
+    runs: runsOf(blocks),
+    blocks: blocks.length,
+    offset: end,
+    firstRow: layout.rows,
+    finished: recovery === undefined,
+    signal: options.signal,
+  };
+}
+
+/** Blocks of the index, joined where they touch. */
+function runsOf(blocks: readonly BlockPlace[]): BlockRun[] {
+  const runs: BlockRun[] = [];
+  let end = -1;
+  for (const { offset, rows, bytes } of blocks) {
+    if (offset !== end) runs.push({ offset, rows: [], bytes: [] });
+    runs.at(-1)!.rows.push(rows);
+    runs.at(-1)!.bytes.push(bytes);
+    end = offset + bytes;
+  }
+  return runs;
+}

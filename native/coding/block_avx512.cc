@@ -1,0 +1,3 @@
+#include "native/coding/coding_ops.h"
+
+void bince::coding_fill_avx512(CodingOps*) {}

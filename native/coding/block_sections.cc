@@ -1,0 +1,397 @@
+#include "native/coding/block_sections.h"
+
+#include <cstring>
+
+#include "native/coding/block_ref.h"
+#include "native/coding/escape.h"
+#include "native/coding/quantize.h"
+#include "native/coding/rans.h"
+#include "native/core/status.h"
+#include "native/core/thread_pool.h"
+
+namespace bince {
+namespace {
+
+constexpr uint8_t kTag = 0x40, kTagRows = 1, kTagEscapes = 2;
+// Two tasks of the most blocks for every thread: enough to even out, few enough to bound the room.
+constexpr int kBlocksPerThread = 2 * kBlocksAtOnce;
+
+// Blocks of a task: several where every thread still gets work.  The bytes do not depend on it.
+int blocks_per_task(uint64_t blocks, int threads) {
+  const uint64_t share = blocks / static_cast<uint64_t>(threads);
+  return share >= kBlocksAtOnce ? kBlocksAtOnce : share > 1 ? static_cast<int>(share) : 1;
+}
+
+uint32_t section_crc(const SectionPlan& plan, uint64_t block, const Section& s) {
+  uint8_t head[24];
+  store_u32(head, plan.header_crc);
+  store_u32(head + 4, static_cast<uint32_t>(block));
+  store_u32(head + 8, static_cast<uint32_t>(block >> 32));
+  store_u32(head + 12, static_cast<uint32_t>(s.rows));
+  store_u32(head + 16, static_cast<uint32_t>(s.payload_bytes));
+  store_u32(head + 20, static_cast<uint32_t>(s.escape_bytes));
+  return plan.ops->crc32c(0, head, sizeof head);
+}
+
+size_t write_header(const SectionPlan& plan, const Section& s, uint8_t* out) {
+  uint8_t* at = out + 1;
+  uint8_t tag = kTag;
+  if (s.rows != plan.block_rows) {
+    tag |= kTagRows;
+    at = write_varint(at, s.rows);
+  }
+  if (s.escape_bytes) {
+    tag |= kTagEscapes;
+    at = write_varint(at, s.escape_bytes);
+  }
+  at = write_varint(at, s.payload_bytes);
+  store_u32(at, s.crc);
+  out[0] = tag;
+  return static_cast<size_t>(at + 4 - out);
+}
+
+// Room for one block: words grow downwards from the middle (upwards from the start for the range coder),
+// escapes downwards from the end.
+size_t block_words_bytes(const SectionPlan& plan, uint64_t rows) {
+  return aligned_size(2 * (rows * plan.channels.channels + 2) + 64);
+}
+size_t block_room_bytes(const SectionPlan& plan, uint64_t rows) {
+  return block_words_bytes(plan, rows) + aligned_size(kMaxEscapeBytes * rows * plan.channels.channels);
+}
+
+// A block that was encoded and waits for its place: header, states, words, escapes.
+struct EncodedBlock {
+  uint8_t header[kMaxSectionHeader + 4 * kLanes];
+  size_t header_bytes;  // with the states
+  const uint8_t* words;
+  size_t words_bytes;
+  const uint8_t* escapes;
+  size_t escape_bytes;
+  bool too_large;
+};
+
+struct EncodeWave {
+  const Run* run;
+  const SectionPlan* plan;
+  const EncodeSections* call;
+  uint64_t first_block;  // within the call
+  int blocks;
+  int per_task;
+  uint64_t slot_rows;
+  char* scratch;
+  size_t scratch_bytes;
+  EncodeJob* jobs;
+  EncodedBlock* encoded;
+  char* rooms;
+};
+
+void finish_block(const EncodeWave& wave, int slot, const uint8_t* words_end, const uint8_t* escapes_end) {
+  const SectionPlan& plan = *wave.plan;
+  const EncodeJob& job = wave.jobs[slot];
+  EncodedBlock* e = &wave.encoded[slot];
+  uint8_t states[4 * kLanes];
+  size_t state_bytes = 0;
+  if (plan.coder == BINCE_RANS)
+    for (uint64_t l = 0; l < plan.channels.lanes && l < job.row_count; ++l, state_bytes += 4)
+      store_u32(states + state_bytes, job.states[l]);
+  e->words = job.words;
+  e->words_bytes = static_cast<size_t>(words_end - job.words);
+  e->escapes = job.escapes;
+  e->escape_bytes = static_cast<size_t>(escapes_end - job.escapes);
+  Section s = {job.row_count, state_bytes + e->words_bytes + e->escape_bytes, e->escape_bytes, 0, nullptr};
+  e->too_large = s.payload_bytes > UINT32_MAX;
+  s.crc = section_crc(plan, wave.call->first_block + wave.first_block + static_cast<uint64_t>(slot), s);
+  s.crc = plan.ops->crc32c(s.crc, states, state_bytes);
+  s.crc = plan.ops->crc32c(s.crc, e->words, e->words_bytes);
+  s.crc = plan.ops->crc32c(s.crc, e->escapes, e->escape_bytes);
+  e->header_bytes = write_header(plan, s, e->header);
+  std::memcpy(e->header + e->header_bytes, states, state_bytes);
+  e->header_bytes += state_bytes;
+}
+
+void encode_task(void* argument, int64_t task, int worker) {
+  const EncodeWave& wave = *static_cast<const EncodeWave*>(argument);
+  const SectionPlan& plan = *wave.plan;
+  const int first = static_cast<int>(task) * wave.per_task;
+  const int count = wave.blocks - first < wave.per_task ? wave.blocks - first : wave.per_task;
+  const size_t words_bytes = block_words_bytes(plan, wave.slot_rows);
+  const size_t room_bytes = block_room_bytes(plan, wave.slot_rows);
+  uint8_t* words_ends[kBlocksAtOnce];
+  for (int i = 0; i < count; ++i) {
+    EncodeJob* job = &wave.jobs[first + i];
+    job->invalid = false;
+    const uint64_t row = (wave.first_block + static_cast<uint64_t>(first + i)) * plan.block_rows;
+    const uint64_t left = wave.call->row_count - row;
+    uint8_t* room = reinterpret_cast<uint8_t*>(wave.rooms) + static_cast<size_t>(first + i) * room_bytes;
+    job->rows = static_cast<const char*>(wave.call->rows) + row * plan.channels.channels * 4;
+    job->indexes = nullptr;
+    job->type = wave.call->type;
+    job->count_cost = wave.call->count_cost;
+    job->row_count = left < plan.block_rows ? left : plan.block_rows;
+    job->words_end = room + words_bytes;
+    job->escapes_end = room + room_bytes;
+    words_ends[i] = job->words_end;
+  }
+  if (cancelled(*wave.run)) return;
+  if (plan.coder == BINCE_RANGE)
+    for (int i = 0; i < count; ++i)
+      encode_range(&plan.channels, &wave.jobs[first + i], wave.jobs[first + i].words_end - words_bytes,
+                   &words_ends[i]);
+  else
+    plan.ops->encode_rans(&plan.channels, &wave.jobs[first], count,
+                          wave.scratch + static_cast<size_t>(worker) * wave.scratch_bytes);
+  for (int i = 0; i < count; ++i)
+    if (!wave.jobs[first + i].invalid)
+      finish_block(wave, first + i, words_ends[i], wave.jobs[first + i].escapes_end);
+}
+
+// The message for the first value that cannot be quantised, from `row` on.
+bince_status name_invalid(const SectionPlan& plan, const EncodeSections& call, uint64_t row) {
+  const ChannelPlan& p = plan.channels;
+  const float* values = static_cast<const float*>(call.rows);
+  for (; row < call.row_count; ++row) {
+    for (uint32_t c = 0; c < p.channels; ++c) {
+      const float x = values[row * p.channels + c];
+      int32_t symbol;
+      if (!quantize(x, p.median[c], p.gain[c], p.shift[c], &symbol))
+        return fail(
+            BINCE_INVALID_VALUE,
+            "rows: row %llu, channel %u: expected a finite value whose symbol is below 2^30, received %g",
+            static_cast<unsigned long long>(row), c, static_cast<double>(x));
+    }
+  }
+  return fail(BINCE_INTERNAL, "a backend refused rows that the reference takes");
+}
+
+void append(EncodeSections* call, const void* bytes, size_t count) {
+  if (count && call->bytes <= call->capacity && count <= call->capacity - call->bytes)
+    std::memcpy(call->out + call->bytes, bytes, count);
+  call->bytes += count;
+}
+
+bince_status gather(const EncodeWave& wave, EncodeSections* call) {
+  for (int i = 0; i < wave.blocks; ++i) {
+    const uint64_t block = wave.first_block + static_cast<uint64_t>(i);
+    const EncodedBlock& e = wave.encoded[i];
+    if (wave.jobs[i].invalid) return name_invalid(*wave.plan, *call, block * wave.plan->block_rows);
+    if (e.too_large)
+      return fail(BINCE_INVALID_ARGUMENT, "block %llu: more than 2^32 bytes; choose smaller blocks",
+                  static_cast<unsigned long long>(call->first_block + block));
+    const uint64_t before = call->bytes;
+    append(call, e.header, e.header_bytes);
+    append(call, e.words, e.words_bytes);
+    append(call, e.escapes, e.escape_bytes);
+    if (call->section_bytes) call->section_bytes[block] = static_cast<int64_t>(call->bytes - before);
+    call->ideal_bits +=
+        static_cast<double>(wave.jobs[i].cost) / (1 << kCostBits) + 8.0 * static_cast<double>(e.escape_bytes);
+  }
+  return BINCE_OK;
+}
+
+uint64_t block_count(const SectionPlan& plan, uint64_t rows) {
+  return (rows + plan.block_rows - 1) / plan.block_rows;
+}
+
+// The same code sizes and carves.
+size_t carve_encode(const SectionPlan& plan, uint64_t rows, int threads, Workspace* workspace,
+                    EncodeWave* wave) {
+  const uint64_t blocks = block_count(plan, rows);
+  const uint64_t most = static_cast<uint64_t>(threads) * kBlocksPerThread;
+  wave->plan = &plan;
+  wave->blocks = static_cast<int>(blocks < most ? blocks : most);
+  wave->slot_rows = rows < plan.block_rows ? rows : plan.block_rows;
+  wave->scratch_bytes = aligned_size(coding_scratch_bytes(plan.channels.channels));
+  wave->scratch =
+      static_cast<char*>(carve_bytes(workspace, static_cast<size_t>(threads), wave->scratch_bytes));
+  const size_t slots = static_cast<size_t>(wave->blocks);
+  wave->jobs = static_cast<EncodeJob*>(carve_bytes(workspace, slots, sizeof(EncodeJob)));
+  wave->encoded = static_cast<EncodedBlock*>(carve_bytes(workspace, slots, sizeof(EncodedBlock)));
+  wave->rooms = static_cast<char*>(carve_bytes(workspace, slots, block_room_bytes(plan, wave->slot_rows)));
+  return workspace->used;
+}
+
+}  // namespace
+
+uint64_t section_bound(const SectionPlan& plan, uint64_t rows) {
+  const uint64_t per_block = kMaxSectionHeader + 4 * kLanes + 2;
+  return block_count(plan, rows) * per_block + rows * plan.channels.channels * (2 + kMaxEscapeBytes);
+}
+
+size_t encode_sections_bytes(const SectionPlan& plan, uint64_t rows, int threads) {
+  Workspace workspace;
+  EncodeWave wave = {};
+  return carve_encode(plan, rows, threads, &workspace, &wave);
+}
+
+bince_status encode_sections(const Run& run, size_t used, const SectionPlan& plan, EncodeSections* call) {
+  const int threads = pool_threads(run.pool);
+  Workspace workspace = {run.workspace, used};
+  EncodeWave wave = {};
+  carve_encode(plan, call->row_count, threads, &workspace, &wave);
+  wave.run = &run;
+  wave.call = call;
+  call->bytes = 0;
+  call->ideal_bits = 0;
+  const uint64_t blocks = block_count(plan, call->row_count);
+  const int slots = wave.blocks;
+  for (uint64_t block = 0; block < blocks; block += static_cast<uint64_t>(slots)) {
+    wave.first_block = block;
+    if (blocks - block < static_cast<uint64_t>(slots)) wave.blocks = static_cast<int>(blocks - block);
+    wave.per_task = blocks_per_task(static_cast<uint64_t>(wave.blocks), threads);
+    parallel_for(run.pool, (wave.blocks + wave.per_task - 1) / wave.per_task, encode_task, &wave);
+    if (cancelled(run)) return fail(BINCE_CANCELLED, "encoding was cancelled");
+    BINCE_RETURN_IF_ERROR(gather(wave, call));
+  }
+  if (call->bytes > call->capacity)
+    return fail(BINCE_BUFFER_TOO_SMALL, "sections: expected at least %llu bytes, received %llu",
+                static_cast<unsigned long long>(call->bytes),
+                static_cast<unsigned long long>(call->capacity));
+  return BINCE_OK;
+}
+
+// --- decoding
+// --------------------------------------------------------------------------------------------------
+
+namespace {
+
+// Whether the payload could hold that many rows: a length that lies must not make anyone allocate or loop.  A
+// step of rANS adds at least 0.4 times the symbol's cost to the state (with x >= 2^16, x div f >= 2/3 x/f, or
+// f > 2^15 and half the cost), and what is added must fit the words and the lanes' states.
+bool holds_rows(const SectionPlan& plan, const Section& s) {
+  const double bits =
+      0.4 * static_cast<double>(plan.row_cost) / (1 << kCostBits) * static_cast<double>(s.rows);
+  return bits <= 8.0 * static_cast<double>(s.payload_bytes - s.escape_bytes) + 64;
+}
+
+}  // namespace
+
+const char* read_section(const SectionPlan& plan, const uint8_t* at, const uint8_t* end, Section* s) {
+  static const char* const kCut = "its header is cut off";
+  if (at == end) return kCut;
+  const uint8_t tag = *at++;
+  if ((tag & ~(kTagRows | kTagEscapes)) != kTag) return "its tag is not a block's";
+  s->rows = plan.block_rows;
+  s->escape_bytes = 0;
+  if ((tag & kTagRows) && !read_varint(&at, end, &s->rows)) return kCut;
+  if ((tag & kTagEscapes) && !read_varint(&at, end, &s->escape_bytes)) return kCut;
+  if (!read_varint(&at, end, &s->payload_bytes) || end - at < 4) return kCut;
+  s->crc = load_u32(at);
+  s->payload = at + 4;
+  if (s->rows < 1 || s->rows > plan.block_rows) return "its number of rows is impossible";
+  if (s->payload_bytes > UINT32_MAX) return "its length is impossible";
+  if (s->payload_bytes > static_cast<uint64_t>(end - s->payload)) return "it is cut off";
+  const uint64_t lanes = s->rows < plan.channels.lanes ? s->rows : plan.channels.lanes;
+  const uint64_t least = plan.coder == BINCE_RANS ? 4 * lanes : 2;
+  if (s->escape_bytes > s->payload_bytes || s->payload_bytes - s->escape_bytes < least ||
+      (s->payload_bytes - s->escape_bytes) % 2 != 0)
+    return "its lengths contradict each other";
+  return holds_rows(plan, *s) ? nullptr : "its length cannot hold its rows";
+}
+
+namespace {
+
+struct DecodeWave {
+  const Run* run;
+  const SectionPlan* plan;
+  uint64_t first_block;
+  int blocks;
+  int per_task;
+  char* scratch;
+  size_t scratch_bytes;
+  DecodeJob* jobs;
+  Section* sections;
+};
+
+bool checksum_holds(const DecodeWave& wave, int slot) {
+  const Section& s = wave.sections[slot];
+  const uint32_t crc = section_crc(*wave.plan, wave.first_block + static_cast<uint64_t>(slot), s);
+  return wave.plan->ops->crc32c(crc, s.payload, s.payload_bytes) == s.crc;
+}
+
+void decode_task(void* argument, int64_t task, int worker) {
+  const DecodeWave& wave = *static_cast<const DecodeWave*>(argument);
+  const SectionPlan& plan = *wave.plan;
+  const int first = static_cast<int>(task) * wave.per_task;
+  const int last = wave.blocks - first < wave.per_task ? wave.blocks : first + wave.per_task;
+  if (cancelled(*wave.run)) return;
+  int whole = first;
+  while (whole < last && checksum_holds(wave, whole)) ++whole;
+  if (whole < last) wave.jobs[whole].damage = "its checksum does not match";
+  if (plan.coder == BINCE_RANGE)
+    for (int i = first; i < whole; ++i) decode_range(&plan.channels, &wave.jobs[i]);
+  else if (whole > first)
+    plan.ops->decode_rans(&plan.channels, &wave.jobs[first], whole - first,
+                          wave.scratch + static_cast<size_t>(worker) * wave.scratch_bytes);
+}
+
+size_t carve_decode(const SectionPlan& plan, int threads, Workspace* workspace, DecodeWave* wave) {
+  wave->plan = &plan;
+  wave->blocks = threads * kBlocksPerThread;
+  wave->scratch_bytes = aligned_size(coding_scratch_bytes(plan.channels.channels));
+  wave->scratch =
+      static_cast<char*>(carve_bytes(workspace, static_cast<size_t>(threads), wave->scratch_bytes));
+  const size_t slots = static_cast<size_t>(wave->blocks);
+  wave->jobs = static_cast<DecodeJob*>(carve_bytes(workspace, slots, sizeof(DecodeJob)));
+  wave->sections = static_cast<Section*>(carve_bytes(workspace, slots, sizeof(Section)));
+  return workspace->used;
+}
+
+bince_status block_damage(uint64_t block, const char* damage) {
+  return fail(BINCE_CORRUPT_DATA, "block %llu is damaged: %s", static_cast<unsigned long long>(block),
+              damage);
+}
+
+}  // namespace
+
+size_t decode_sections_bytes(const SectionPlan& plan, int threads) {
+  Workspace workspace;
+  DecodeWave wave = {};
+  return carve_decode(plan, threads, &workspace, &wave);
+}
+
+bince_status decode_sections(const Run& run, size_t used, const SectionPlan& plan,
+                             const DecodeSections& call) {
+  const int threads = pool_threads(run.pool);
+  Workspace workspace = {run.workspace, used};
+  DecodeWave wave = {};
+  carve_decode(plan, threads, &workspace, &wave);
+  wave.run = &run;
+  const int slots = wave.blocks;
+  const uint8_t* at = call.bytes;
+  const uint8_t* end = call.bytes + call.byte_count;
+  uint64_t row = 0;
+  wave.first_block = call.first_block;
+  while (at < end) {
+    const char* header_damage = nullptr;
+    for (wave.blocks = 0; wave.blocks < slots && at < end; ++wave.blocks) {
+      Section* s = &wave.sections[wave.blocks];
+      header_damage = read_section(plan, at, end, s);
+      if (!header_damage && s->rows > call.row_count - row) header_damage = "more rows than were asked for";
+      if (header_damage) break;
+      wave.jobs[wave.blocks] = {static_cast<char*>(call.rows) + row * plan.channels.channels * 4,
+                                nullptr,
+                                call.type,
+                                s->rows,
+                                s->payload,
+                                s->payload_bytes,
+                                s->escape_bytes,
+                                nullptr};
+      row += s->rows;
+      at = s->payload + s->payload_bytes;
+    }
+    wave.per_task = blocks_per_task(static_cast<uint64_t>(wave.blocks), threads);
+    parallel_for(run.pool, (wave.blocks + wave.per_task - 1) / wave.per_task, decode_task, &wave);
+    if (cancelled(run)) return fail(BINCE_CANCELLED, "decoding was cancelled");
+    for (int i = 0; i < wave.blocks; ++i)
+      if (wave.jobs[i].damage)
+        return block_damage(wave.first_block + static_cast<uint64_t>(i), wave.jobs[i].damage);
+    wave.first_block += static_cast<uint64_t>(wave.blocks);
+    if (header_damage) return block_damage(wave.first_block, header_damage);
+  }
+  return row == call.row_count
+             ? BINCE_OK
+             : fail(BINCE_INVALID_ARGUMENT, "rows: expected %llu rows, received room for %llu",
+                    static_cast<unsigned long long>(row), static_cast<unsigned long long>(call.row_count));
+}
+
+}  // namespace bince

@@ -1,0 +1,73 @@
+// Sections of blocks (docs/FORMAT.md): headers, checksums, and the blocks' way over the threads.
+#ifndef BINCE_CODING_BLOCK_SECTIONS_H_
+#define BINCE_CODING_BLOCK_SECTIONS_H_
+
+#include "bince.h"
+#include "native/coding/coding_ops.h"
+#include "native/core/workspace.h"
+
+namespace bince {
+
+// Tag, three varints, checksum.
+enum { kMaxSectionHeader = 1 + 3 * 8 + 4 };
+
+struct SectionPlan {
+  ChannelPlan channels;
+  const CodingOps* ops;
+  int32_t coder;
+  uint32_t header_crc;
+  uint64_t block_rows;
+  uint64_t row_cost;  // the least that a row costs, in 2^-26 bits
+};
+
+// One section's header, read and checked against what is left of the bytes.
+struct Section {
+  uint64_t rows;
+  uint64_t payload_bytes;
+  uint64_t escape_bytes;
+  uint32_t crc;
+  const uint8_t* payload;
+};
+
+// Reads the section at `at`; null, or what is wrong with it.
+const char* read_section(const SectionPlan& plan, const uint8_t* at, const uint8_t* end, Section* section);
+
+uint64_t section_bound(const SectionPlan& plan, uint64_t rows);
+
+struct EncodeSections {
+  const void* rows;
+  RowType type;
+  uint64_t row_count;
+  uint64_t first_block;
+  uint8_t* out;
+  uint64_t capacity;
+  int64_t* section_bytes;  // or null
+  bool count_cost;
+  // Results.
+  uint64_t bytes;
+  double ideal_bits;
+};
+
+// Workspaces are carved from run.workspace + `used` on; the _bytes functions say how much from there.
+size_t encode_sections_bytes(const SectionPlan& plan, uint64_t rows, int threads);
+bince_status encode_sections(const Run& run, size_t used, const SectionPlan& plan, EncodeSections* call);
+
+struct DecodeSections {
+  const uint8_t* bytes;
+  uint64_t byte_count;
+  uint64_t first_block;
+  void* rows;
+  RowType type;
+  uint64_t row_count;
+};
+
+size_t decode_sections_bytes(const SectionPlan& plan, int threads);
+bince_status decode_sections(const Run& run, size_t used, const SectionPlan& plan,
+                             const DecodeSections& call);
+
+// Whether the tables were prepared.
+bince_status check_prepared(const bince_tables* tables);
+
+}  // namespace bince
+
+#endif  // BINCE_CODING_BLOCK_SECTIONS_H_

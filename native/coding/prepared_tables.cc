@@ -1,0 +1,216 @@
+// Checks integer tables and lays out what the coders look up.
+#include <cmath>
+
+#include "native/coding/block_sections.h"
+#include "native/coding/prepared_tables.h"
+#include "native/core/status.h"
+#include "native/core/tensor_check.h"
+#include "native/core/workspace.h"
+
+namespace bince {
+namespace {
+
+constexpr int64_t kMaxTables = 1 << 20;
+constexpr int64_t kMaxEntries = 65536;
+
+// Places of the arrays; the same code sizes and fills.
+struct Layout {
+  bince_tables header;
+  size_t bytes;
+};
+
+size_t place(size_t* used, uint64_t count, size_t size) {
+  const size_t at = *used;
+  *used += aligned_size(count * size);
+  return at;
+}
+
+Layout lay_out(uint64_t tables, uint64_t entries, uint64_t small) {
+  Layout layout = {};
+  bince_tables& h = layout.header;
+  size_t used = aligned_size(sizeof(bince_tables));
+  h.heads_at = place(&used, tables, sizeof(TableHead));
+  h.decode_at = place(&used, entries, sizeof(DecodeEntry));
+  h.encode_at = place(&used, entries, sizeof(EncodeEntry));
+  h.costs_at = place(&used, entries, sizeof(uint32_t));
+  h.buckets_at = place(&used, tables * (kBuckets + 1), sizeof(uint16_t));
+  h.small_decode_at = place(&used, small, sizeof(SmallDecode));
+  h.small_encode_at = place(&used, small, sizeof(SmallEncode));
+  h.bytes = used;
+  h.tables = static_cast<uint32_t>(tables);
+  h.entries = entries;
+  layout.bytes = used;
+  return layout;
+}
+
+bince_status check_table(const int32_t* cdf, int64_t numbers, int64_t index) {
+  const long long t = index;
+  if (numbers < 3 || numbers > kMaxEntries + 1)
+    return fail(BINCE_INVALID_ARGUMENT, "tables: table %lld: expected 2 to 65536 entries, received %lld", t,
+                static_cast<long long>(numbers - 1));
+  if (cdf[0] != 0 || cdf[numbers - 1] != 65536)
+    return fail(BINCE_INVALID_ARGUMENT,
+                "tables: table %lld: expected numbers from 0 to 65536, received %d to %d", t, cdf[0],
+                cdf[numbers - 1]);
+  for (int64_t i = 1; i < numbers; ++i)
+    if (cdf[i] <= cdf[i - 1])
+      return fail(
+          BINCE_INVALID_ARGUMENT,
+          "tables: table %lld: expected numbers that rise strictly, received %d then %d at entry %lld", t,
+          cdf[i - 1], cdf[i], static_cast<long long>(i - 1));
+  return BINCE_OK;
+}
+
+// Checks everything and counts.
+bince_status check_tables(const bince_tensor* cdf, const bince_tensor* start, uint64_t* tables,
+                          uint64_t* entries, uint64_t* small) {
+  BINCE_RETURN_IF_ERROR(check_tensor(cdf, "tables.cdf", {kInt32}, {-1}));
+  BINCE_RETURN_IF_ERROR(check_tensor(start, "tables.start", {kInt32}, {-1}));
+  const int64_t T = start->shape[0] - 1, numbers = cdf->shape[0];
+  if (T < 1 || T > kMaxTables)
+    return fail(BINCE_INVALID_ARGUMENT, "tables.start: expected 2 to %lld numbers, received %lld",
+                static_cast<long long>(kMaxTables + 1), static_cast<long long>(T + 1));
+  const int32_t* at = tensor_data<const int32_t>(start);
+  const int32_t* values = tensor_data<const int32_t>(cdf);
+  *small = 0;
+  if (at[0] != 0 || at[T] != numbers)
+    return fail(BINCE_INVALID_ARGUMENT, "tables.start: expected 0 to %lld, received %d to %d",
+                static_cast<long long>(numbers), at[0], at[T]);
+  for (int64_t t = 0; t < T; ++t) {
+    if (at[t + 1] < at[t] || at[t + 1] > numbers)
+      return fail(BINCE_INVALID_ARGUMENT,
+                  "tables.start: expected rising numbers up to %lld, received %d then %d",
+                  static_cast<long long>(numbers), at[t], at[t + 1]);
+    BINCE_RETURN_IF_ERROR(check_table(values + at[t], at[t + 1] - at[t], t));
+    if (at[t + 1] - at[t] - 1 <= kSmallEntries) ++*small;
+  }
+  *tables = static_cast<uint64_t>(T);
+  *entries = static_cast<uint64_t>(numbers - T);
+  return BINCE_OK;
+}
+
+EncodeEntry encode_entry(uint32_t start, uint32_t frequency) {
+  uint32_t shift = 0;
+  while ((1u << shift) < frequency) ++shift;
+  const unsigned __int128 power = static_cast<unsigned __int128>(1) << (63 + shift);
+  return {static_cast<uint64_t>((power + frequency - 1) / frequency), static_cast<uint16_t>(start),
+          static_cast<uint16_t>(frequency), shift};
+}
+
+// -log2(frequency / 65536) in 2^-26 bits, at most 2^30.
+uint32_t entry_cost(uint32_t frequency) {
+  return static_cast<uint32_t>(
+      std::lround((16.0 - std::log2(static_cast<double>(frequency))) * (1 << kCostBits)));
+}
+
+template <typename T>
+T* writable(bince_tables* tables, uint64_t at) {
+  return reinterpret_cast<T*>(reinterpret_cast<char*>(tables) + at);
+}
+
+void fill_small(const TableView& table, SmallDecode* decode, SmallEncode* encode) {
+  *decode = {};
+  *encode = {};
+  for (uint32_t j = 0; j < kSmallEntries; ++j) {
+    decode->below[j] = 0xffff;
+    encode->frequency[j] = 1;  // so that lanes without a symbol divide by something
+    encode->shift[j] = 15;
+  }
+  for (uint32_t j = 0; j < table.entries; ++j) {
+    const uint32_t start = table.decode[j].start, frequency = table.decode[j].frequency;
+    if (j > 0) decode->below[j] = static_cast<uint16_t>(start - 1);
+    decode->frequency[j] = encode->frequency[j] = static_cast<uint16_t>(frequency);
+    decode->start[j] = encode->start[j] = static_cast<uint16_t>(start);
+    uint32_t shift = 0;
+    while (!((frequency << shift) & 0x8000)) ++shift;
+    encode->shift[j] = static_cast<uint16_t>(shift);
+    encode->reciprocal[j] = static_cast<uint16_t>(0xffffffffu / (frequency << shift) - 0x10000);
+    encode->cost_high[j] = static_cast<uint16_t>(table.cost[j] >> 15);
+    encode->cost_low[j] = static_cast<uint16_t>(table.cost[j] & 0x7fff);
+  }
+}
+
+void fill_table(bince_tables* tables, const int32_t* cdf, uint32_t index) {
+  TableHead* head = writable<TableHead>(tables, tables->heads_at) + index;
+  DecodeEntry* decode = writable<DecodeEntry>(tables, tables->decode_at) + head->first;
+  EncodeEntry* encode = writable<EncodeEntry>(tables, tables->encode_at) + head->first;
+  uint32_t* costs = writable<uint32_t>(tables, tables->costs_at) + head->first;
+  uint16_t* bucket = writable<uint16_t>(tables, tables->buckets_at) + uint64_t{index} * (kBuckets + 1);
+  head->least_cost = UINT32_MAX;
+  for (uint32_t j = 0; j < head->entries; ++j) {
+    const uint32_t frequency = static_cast<uint32_t>(cdf[j + 1] - cdf[j]);
+    decode[j] = {static_cast<uint16_t>(cdf[j]), static_cast<uint16_t>(frequency)};
+    encode[j] = encode_entry(static_cast<uint32_t>(cdf[j]), frequency);
+    costs[j] = entry_cost(frequency);
+    if (costs[j] < head->least_cost) head->least_cost = costs[j];
+  }
+  uint32_t entry = 0;
+  for (int32_t b = 0; b < kBuckets; ++b) {
+    while (cdf[entry + 1] <= b * 256) ++entry;
+    bucket[b] = static_cast<uint16_t>(entry);
+  }
+  bucket[kBuckets] = static_cast<uint16_t>(head->entries - 1);
+}
+
+}  // namespace
+
+bince_status check_prepared(const bince_tables* tables) {
+  if (!tables || reinterpret_cast<uintptr_t>(tables) % 64 != 0 || tables->magic != kTablesMagic)
+    return fail(BINCE_INVALID_ARGUMENT, "tables: expected what bince_tables_prepare made");
+  return BINCE_OK;
+}
+
+}  // namespace bince
+
+using namespace bince;
+
+bince_status bince_tables_bytes(const bince_tensor* cdf, const bince_tensor* start, size_t* bytes) {
+  if (!bytes) return fail(BINCE_INVALID_ARGUMENT, "bytes: expected a place for the result, received NULL");
+  uint64_t tables, entries, small;
+  BINCE_RETURN_IF_ERROR(check_tables(cdf, start, &tables, &entries, &small));
+  *bytes = lay_out(tables, entries, small).bytes;
+  return BINCE_OK;
+}
+
+bince_status bince_tables_prepare(const bince_tensor* cdf, const bince_tensor* start,
+                                  const bince_tensor* offset, void* buffer, size_t buffer_bytes,
+                                  const bince_tables** prepared) {
+  if (!prepared)
+    return fail(BINCE_INVALID_ARGUMENT, "prepared: expected a place for the result, received NULL");
+  *prepared = nullptr;
+  uint64_t count, entries, small;
+  BINCE_RETURN_IF_ERROR(check_tables(cdf, start, &count, &entries, &small));
+  BINCE_RETURN_IF_ERROR(check_tensor(offset, "tables.offset", {kInt32}, {static_cast<int64_t>(count)}));
+  const Layout layout = lay_out(count, entries, small);
+  if (!buffer || buffer_bytes < layout.bytes)
+    return fail(BINCE_BUFFER_TOO_SMALL, "buffer: expected at least %zu bytes, received %zu", layout.bytes,
+                buffer ? buffer_bytes : size_t{0});
+  if (reinterpret_cast<uintptr_t>(buffer) % 64 != 0)
+    return fail(BINCE_INVALID_ARGUMENT, "buffer: expected 64-byte alignment, received %p", buffer);
+  bince_tables* tables = static_cast<bince_tables*>(buffer);
+  *tables = layout.header;
+  tables->magic = 0;  // until all is well
+  const int32_t* values = tensor_data<const int32_t>(cdf);
+  const int32_t* at = tensor_data<const int32_t>(start);
+  const int32_t* offsets = tensor_data<const int32_t>(offset);
+  TableHead* heads = writable<TableHead>(tables, tables->heads_at);
+  uint64_t first = 0;
+  int32_t small_index = 0;
+  for (uint32_t t = 0; t < count; ++t) {
+    const uint32_t n = static_cast<uint32_t>(at[t + 1] - at[t] - 1);
+    if (int64_t{offsets[t]} + n - 1 > INT32_MAX)
+      return fail(BINCE_INVALID_ARGUMENT, "tables.offset: table %u: symbols up to %lld do not fit 32 bits", t,
+                  static_cast<long long>(int64_t{offsets[t]} + n - 1));
+    heads[t] = {n, offsets[t], first, n <= kSmallEntries ? small_index : -1, 0};
+    if (n > tables->largest) tables->largest = n;
+    first += n;
+    fill_table(tables, values + at[t], t);
+    if (heads[t].small < 0) continue;
+    fill_small(table_view(tables, t), writable<SmallDecode>(tables, tables->small_decode_at) + small_index,
+               writable<SmallEncode>(tables, tables->small_encode_at) + small_index);
+    ++small_index;
+  }
+  tables->magic = kTablesMagic;
+  *prepared = tables;
+  return BINCE_OK;
+}

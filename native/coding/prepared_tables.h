@@ -1,0 +1,130 @@
+// Prepared tables: what the coders look up, laid out in one buffer that the caller owns.
+//
+// All places are offsets from the buffer's start, so the buffer may be copied to another 64-byte aligned
+// place or to a device.  A table has n entries, 2 to 65536, the last of which is the escape; frequencies are
+// 1 to 65535 and sum to 65536.
+//
+//   bince_tables | TableHead[T] | per entry: DecodeEntry, EncodeEntry, cost | per table: first entry by
+//   bucket
+//                | per table of at most 32 entries: SmallDecode, SmallEncode
+#ifndef BINCE_CODING_PREPARED_TABLES_H_
+#define BINCE_CODING_PREPARED_TABLES_H_
+
+#include <stdint.h>
+
+#include "native/core/inline.h"
+
+namespace bince {
+
+// Tables up to this size have vector forms: one 512-bit register holds a 16-bit number for every entry.
+enum { kSmallEntries = 32, kBuckets = 256, kCostBits = 26, kLanes = 32 };
+
+struct TableHead {
+  uint32_t entries;  // n
+  int32_t offset;    // the symbol of entry 0
+  uint64_t first;    // its first entry in the per-entry arrays
+  int32_t small;     // its place among the small tables, or -1
+  uint32_t least_cost;
+};
+
+struct DecodeEntry {
+  uint16_t start;
+  uint16_t frequency;
+};
+
+// x div frequency = (reciprocal * 2x) div 2^(64 + shift), exactly, for x < 2^63: shift = ceil(log2
+// frequency), reciprocal = ceil(2^(63 + shift) / frequency) (Alverson, "Integer division using reciprocals",
+// 1991).
+struct EncodeEntry {
+  uint64_t reciprocal;
+  uint16_t start;
+  uint16_t frequency;
+  uint32_t shift;
+};
+
+// below[j] = start of entry j minus 1, for 1 <= j < n; 65535 beyond: slot > below[j] tells entries >= j.
+struct alignas(64) SmallDecode {
+  uint16_t below[kSmallEntries];
+  uint16_t frequency[kSmallEntries];
+  uint16_t start[kSmallEntries];
+};
+
+// For x = hi * 2^16 + lo < frequency * 2^16 in halves of 16 bits: d = frequency << shift has its top bit set
+// and reciprocal = (2^32 - 1) div d - 2^16 (Moeller and Granlund, "Improved division by invariant integers",
+// 2011). The cost in 2^-26 bits is cost_high * 2^15 + cost_low, both below 2^15 + 1, so that sums of pairs
+// stay exact.
+struct alignas(64) SmallEncode {
+  uint16_t frequency[kSmallEntries];
+  uint16_t start[kSmallEntries];
+  uint16_t reciprocal[kSmallEntries];
+  uint16_t shift[kSmallEntries];
+  uint16_t cost_high[kSmallEntries];
+  uint16_t cost_low[kSmallEntries];
+};
+
+}  // namespace bince
+
+struct bince_tables {
+  uint64_t magic;  // kTablesMagic once prepared
+  uint64_t bytes;
+  uint32_t tables;   // T
+  uint32_t largest;  // the most entries of any table
+  uint64_t entries;  // of all tables
+  uint64_t heads_at, decode_at, encode_at, costs_at, buckets_at, small_decode_at, small_encode_at;
+};
+
+namespace bince {
+
+inline constexpr uint64_t kTablesMagic = 0x31534c4254434e42;
+
+template <typename T>
+BINCE_INLINE const T* tables_at(const bince_tables* tables, uint64_t at) {
+  return reinterpret_cast<const T*>(reinterpret_cast<const char*>(tables) + at);
+}
+
+// One table, ready for lookups.
+struct TableView {
+  uint32_t entries;
+  uint32_t escape;  // m = n - 1
+  int32_t offset;
+  const DecodeEntry* decode;
+  const EncodeEntry* encode;
+  const uint32_t* cost;    // of an entry, in 2^-26 bits
+  const uint16_t* bucket;  // [257]: the entry at slot 256 * b; the last is m
+};
+
+BINCE_INLINE TableView table_view(const bince_tables* tables, uint32_t index) {
+  const TableHead& head = tables_at<TableHead>(tables, tables->heads_at)[index];
+  TableView view;
+  view.entries = head.entries;
+  view.escape = head.entries - 1;
+  view.offset = head.offset;
+  view.decode = tables_at<DecodeEntry>(tables, tables->decode_at) + head.first;
+  view.encode = tables_at<EncodeEntry>(tables, tables->encode_at) + head.first;
+  view.cost = tables_at<uint32_t>(tables, tables->costs_at) + head.first;
+  view.bucket = tables_at<uint16_t>(tables, tables->buckets_at) + uint64_t{index} * (kBuckets + 1);
+  return view;
+}
+
+// The entry with start <= slot < start + frequency, slot < 2^16.
+BINCE_INLINE uint32_t find_entry(const DecodeEntry* decode, const uint16_t* bucket, uint32_t slot) {
+  uint32_t low = bucket[slot >> 8], high = bucket[(slot >> 8) + 1];
+  while (high - low > 8) {
+    const uint32_t middle = (low + high + 1) / 2;
+    if (decode[middle].start <= slot)
+      low = middle;
+    else
+      high = middle - 1;
+  }
+  while (low < high && decode[low + 1].start <= slot) ++low;
+  return low;
+}
+
+BINCE_INLINE uint64_t divide_by_frequency(uint64_t x, const EncodeEntry& entry) {
+  return static_cast<uint64_t>((static_cast<unsigned __int128>(entry.reciprocal) * (x << 1)) >> 64) >>
+         entry.shift;
+}
+
+}  // namespace bince
+
+#endif  // BINCE_CODING_PREPARED_TABLES_H_
