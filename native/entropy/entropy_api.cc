@@ -183,8 +183,7 @@ bince_status explain(const FactorizedArgs& args) {
     for (int64_t c = 0; c < args.C; ++c)
       for (int64_t i = 0; i < args.I; ++i) {
         const float x = args.x[(n * args.C + c) * args.I + i];
-        const float gain =
-            args.log_gain ? static_cast<float>(std::exp(static_cast<double>(args.log_gain[c]))) : 1.0f;
+        const float gain = args.log_gain ? gain_of(args.log_gain[c]) : 1.0f;
         if (!std::isfinite((x - (args.shift ? args.shift[c] : 0.0f)) * gain))
           return fail(BINCE_INVALID_VALUE, "x: row %lld, channel %lld overflows after scale and shift",
                       static_cast<long long>(n), static_cast<long long>(c));

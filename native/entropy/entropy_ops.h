@@ -14,6 +14,9 @@ namespace bince {
 // the likelihood is zero, and larger values could only overflow.
 inline constexpr float kLargestValue = 16777216.0f;
 
+// e^log_gain as every backend uses it: rounded once, from double.
+float gain_of(float log_gain);
+
 // One call of the factorised model.  Outputs may be null.  dx, dparams, dlog_gain and dshift belong to the
 // backward slot alone.
 struct FactorizedArgs {

@@ -63,8 +63,7 @@ bool run_channel(const FactorizedArgs& args, int64_t c, double* rows, double* to
                  ChannelGradients* gradients) {
   ReferenceNetwork network;
   network.load(args.widths, args.params, args.C, c);
-  const float gain =
-      args.log_gain ? static_cast<float>(std::exp(static_cast<double>(args.log_gain[c]))) : 1.0f;
+  const float gain = args.log_gain ? gain_of(args.log_gain[c]) : 1.0f;
   for (int64_t n = 0; n < args.N; ++n) {
     const double dbits = args.dbits + (args.dbits_per_row ? args.dbits_per_row[n] : 0.0f);
     for (int64_t i = 0; i < args.I; ++i) {

@@ -2,7 +2,13 @@
 
 #include <cmath>
 
+#include "native/entropy/entropy_ops.h"
+
 namespace bince {
+
+float gain_of(float log_gain) {
+  return static_cast<float>(std::exp(static_cast<double>(log_gain)));
+}
 
 double reference_sigmoid(double x) {
   return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x));

@@ -1,0 +1,16 @@
+// The entropy family's slots for AVX2.
+#include "native/entropy/factorized_lanes.h"
+#include "native/entropy/lanes_avx2.h"
+
+namespace bince {
+
+EntropyOps entropy_avx2() {
+  EntropyOps ops = {};
+  ops.factorized_workspace = factorized_workspace_lanes<LanesAvx2>;
+  ops.factorized_forward = factorized_forward_lanes<LanesAvx2>;
+  ops.factorized_backward = factorized_backward_lanes<LanesAvx2>;
+  ops.uniform_noise = fill_noise<LanesAvx2>;
+  return ops;
+}
+
+}  // namespace bince

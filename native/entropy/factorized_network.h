@@ -1,0 +1,163 @@
+// The channel's network F and its derivative over lanes, B points at a time.
+//
+// Shared by the SIMD backends (a lane is a channel) and by CUDA (V is float, a thread is a channel); L as in
+// lane_math.h, with tanh(x) of its own choice besides.  `p` holds a channel's effective parameters
+// softplus(H), b, tanh(a), in the order of widths.h.  kDefault fixes the widths 1-3-3-3-3-1 at compile time,
+// so that every loop unrolls; otherwise any Widths are followed at run time.
+#ifndef BINCE_ENTROPY_FACTORIZED_NETWORK_H_
+#define BINCE_ENTROPY_FACTORIZED_NETWORK_H_
+
+#include "native/core/inline.h"
+#include "native/entropy/widths.h"
+
+#if defined(__CUDACC__)
+#define BINCE_UNROLL _Pragma("unroll")
+#else
+#define BINCE_UNROLL _Pragma("GCC unroll 8")
+#endif
+
+namespace bince {
+
+// Dimensions of the arrays, and the places of layer k's parameters.
+template <bool kDefault>
+struct NetworkShape {
+  static constexpr int kHidden = kDefault ? 4 : kMaxHidden;
+  static constexpr int kWidth = kDefault ? 3 : kMaxHiddenWidth;
+};
+template <bool kDefault>
+BINCE_INLINE int hidden_layers(const Widths& w) {
+  return kDefault ? 4 : w.layers - 1;
+}
+template <bool kDefault>
+BINCE_INLINE int layer_width(const Widths& w,
+                             int k) {  // outputs of layer k - 1, inputs of layer k, for k > 0
+  return kDefault ? 3 : w.width[k];
+}
+template <bool kDefault>
+BINCE_INLINE int layer_matrix(const Widths& w, int k) {
+  return kDefault ? (k == 0 ? 0 : 9 + 15 * (k - 1)) : w.matrix[k];
+}
+
+// What backward needs of forward: h and tanh(h) of the hidden layers.
+template <class L, bool kDefault, int B>
+struct NetworkTrace {
+  using S = NetworkShape<kDefault>;
+  typename L::V h[S::kHidden][S::kWidth][B];
+  typename L::V t[S::kHidden][S::kWidth][B];
+};
+
+// h [out][B] = matrix [out][in] x [in][B] + bias [out].
+template <class L, int B, int kRows, int kColumns>
+BINCE_INLINE void affine(int in, int out, const typename L::V* matrix, const typename L::V* bias,
+                         const typename L::V (&x)[kColumns][B], typename L::V (&h)[kRows][B]) {
+  BINCE_UNROLL for (int i = 0; i < out; ++i) {
+    BINCE_UNROLL for (int b = 0; b < B; ++b) {
+      typename L::V sum = bias[i];
+      BINCE_UNROLL for (int j = 0; j < in; ++j) sum = L::fma(matrix[i * in + j], x[j][b], sum);
+      h[i][b] = sum;
+    }
+  }
+}
+
+// x = h + factor * t, the layer's output.
+template <class L, int B, int kWidth>
+BINCE_INLINE void gate(int width, const typename L::V* factor, const typename L::V (&h)[kWidth][B],
+                       const typename L::V (&t)[kWidth][B], typename L::V (&x)[kWidth][B]) {
+  BINCE_UNROLL for (int i = 0; i < width; ++i) {
+    BINCE_UNROLL for (int b = 0; b < B; ++b) x[i][b] = L::fma(factor[i], t[i][b], h[i][b]);
+  }
+}
+
+// logit[b] = F(value[b]).
+template <class L, bool kDefault, int B>
+BINCE_INLINE void network_forward(const Widths& w, const typename L::V* p, const typename L::V (&value)[1][B],
+                                  NetworkTrace<L, kDefault, B>* trace, typename L::V (&logit)[1][B]) {
+  using V = typename L::V;
+  constexpr int kWidth = NetworkShape<kDefault>::kWidth;
+  const int hidden = hidden_layers<kDefault>(w);
+  V x[kWidth][B];
+  BINCE_UNROLL for (int k = 0; k < hidden; ++k) {
+    const int in = k == 0 ? 1 : layer_width<kDefault>(w, k), out = layer_width<kDefault>(w, k + 1);
+    const V* matrix = p + layer_matrix<kDefault>(w, k);
+    const V* bias = matrix + in * out;
+    if (k == 0)
+      affine<L, B, kWidth, 1>(1, out, matrix, bias, value, trace->h[0]);
+    else
+      affine<L, B, kWidth, kWidth>(in, out, matrix, bias, x, trace->h[k]);
+    BINCE_UNROLL for (int i = 0; i < out; ++i) {
+      BINCE_UNROLL for (int b = 0; b < B; ++b) trace->t[k][i][b] = L::tanh(trace->h[k][i][b]);
+    }
+    gate<L, B, kWidth>(out, bias + out, trace->h[k], trace->t[k], x);
+  }
+  const int in = layer_width<kDefault>(w, hidden);
+  const V* matrix = p + layer_matrix<kDefault>(w, hidden);
+  affine<L, B, 1, kWidth>(in, 1, matrix, matrix + in, x, logit);
+}
+
+// Adds the gradients of one affine layer: dmatrix, dbias; dx is overwritten.
+template <class L, int B, int kRows, int kColumns>
+BINCE_INLINE void affine_backward(int in, int out, const typename L::V* matrix,
+                                  const typename L::V (&x)[kColumns][B], const typename L::V (&dh)[kRows][B],
+                                  typename L::V* dmatrix, typename L::V* dbias,
+                                  typename L::V (&dx)[kColumns][B]) {
+  BINCE_UNROLL for (int i = 0; i < out; ++i) {
+    BINCE_UNROLL for (int b = 0; b < B; ++b) dbias[i] = L::add(dbias[i], dh[i][b]);
+    BINCE_UNROLL for (int j = 0; j < in; ++j) {
+      BINCE_UNROLL for (int b = 0; b < B; ++b) {
+        dmatrix[i * in + j] = L::fma(dh[i][b], x[j][b], dmatrix[i * in + j]);
+      }
+    }
+  }
+  BINCE_UNROLL for (int j = 0; j < in; ++j) {
+    BINCE_UNROLL for (int b = 0; b < B; ++b) {
+      typename L::V sum = L::set(0.0f);
+      BINCE_UNROLL for (int i = 0; i < out; ++i) sum = L::fma(dh[i][b], matrix[i * in + j], sum);
+      dx[j][b] = sum;
+    }
+  }
+}
+
+// dh = dx * (1 + factor (1 - t^2)) of x = h + factor * tanh(h); adds the gradient of the factor.
+template <class L, int B, int kWidth>
+BINCE_INLINE void gate_backward(int width, const typename L::V* factor, const typename L::V (&t)[kWidth][B],
+                                const typename L::V (&dx)[kWidth][B], typename L::V* dfactor,
+                                typename L::V (&dh)[kWidth][B]) {
+  using V = typename L::V;
+  BINCE_UNROLL for (int i = 0; i < width; ++i) {
+    BINCE_UNROLL for (int b = 0; b < B; ++b) {
+      dfactor[i] = L::fma(dx[i][b], t[i][b], dfactor[i]);
+      const V slope = L::fnma(t[i][b], t[i][b], L::set(1.0f));  // of tanh
+      dh[i][b] = L::fma(L::mul(dx[i][b], factor[i]), slope, dx[i][b]);
+    }
+  }
+}
+
+// Adds dlogit[b] * dF/d(effective parameter) to d [P]; dvalue[b] = dlogit[b] * dF/dvalue.
+template <class L, bool kDefault, int B>
+BINCE_INLINE void network_backward(const Widths& w, const typename L::V* p,
+                                   const typename L::V (&value)[1][B],
+                                   const NetworkTrace<L, kDefault, B>& trace,
+                                   const typename L::V (&dlogit)[1][B], typename L::V* d,
+                                   typename L::V (&dvalue)[1][B]) {
+  using V = typename L::V;
+  constexpr int kWidth = NetworkShape<kDefault>::kWidth;
+  const int hidden = hidden_layers<kDefault>(w);
+  V x[kWidth][B], dx[kWidth][B], dh[kWidth][B];  // of the layer below: outputs x; of this one: dx, dh
+  const int last = layer_matrix<kDefault>(w, hidden), width = layer_width<kDefault>(w, hidden);
+  gate<L, B, kWidth>(width, p + last - width, trace.h[hidden - 1], trace.t[hidden - 1], x);
+  affine_backward<L, B, 1, kWidth>(width, 1, p + last, x, dlogit, d + last, d + last + width, dx);
+  BINCE_UNROLL for (int k = hidden - 1; k > 0; --k) {
+    const int in = layer_width<kDefault>(w, k), out = layer_width<kDefault>(w, k + 1);
+    const int matrix = layer_matrix<kDefault>(w, k), bias = matrix + in * out, factor = bias + out;
+    gate_backward<L, B, kWidth>(out, p + factor, trace.t[k], dx, d + factor, dh);
+    gate<L, B, kWidth>(in, p + matrix - in, trace.h[k - 1], trace.t[k - 1], x);
+    affine_backward<L, B, kWidth, kWidth>(in, out, p + matrix, x, dh, d + matrix, d + bias, dx);
+  }
+  const int out = layer_width<kDefault>(w, 1);
+  gate_backward<L, B, kWidth>(out, p + 2 * out, trace.t[0], dx, d + 2 * out, dh);
+  affine_backward<L, B, kWidth, 1>(1, out, p, value, dh, d, d + out, dvalue);
+}
+
+}  // namespace bince
+
+#endif  // BINCE_ENTROPY_FACTORIZED_NETWORK_H_

@@ -1,0 +1,53 @@
+// Philox noise over lanes that stand side by side in a row.  Included by SIMD sources alone.
+#ifndef BINCE_ENTROPY_NOISE_LANES_H_
+#define BINCE_ENTROPY_NOISE_LANES_H_
+
+#include "native/entropy/philox.h"
+
+namespace bince {
+
+// The noise of rows 4 * row_block .. + 3 in the columns given a lane: noise[4].
+template <class L>
+BINCE_INLINE void lane_noise(uint64_t seed, uint64_t row_block, typename L::U columns,
+                             typename L::V noise[4]) {
+  using U = typename L::U;
+  U c0 = columns, c1 = L::uset(static_cast<uint32_t>(row_block));
+  U c2 = L::uset(static_cast<uint32_t>(row_block >> 32)), c3 = L::uset(0);
+  uint32_t key0 = static_cast<uint32_t>(seed), key1 = static_cast<uint32_t>(seed >> 32);
+  for (int round = 0; round < 10; ++round) {
+    U high0, low0, high1, low1;
+    L::multiply_wide(c0, BINCE_PHILOX_M0, &high0, &low0);
+    L::multiply_wide(c2, BINCE_PHILOX_M1, &high1, &low1);
+    c0 = L::uxor(L::uxor(high1, c1), L::uset(key0));
+    c2 = L::uxor(L::uxor(high0, c3), L::uset(key1));
+    c1 = low1;
+    c3 = low0;
+    key0 += BINCE_PHILOX_W0;
+    key1 += BINCE_PHILOX_W1;
+  }
+  const U words[4] = {c0, c1, c2, c3};
+  for (int i = 0; i < 4; ++i)
+    noise[i] = L::mul(L::add(L::upper_23_signed(words[i]), L::set(0.5f)), L::set(1.0f / 8388608.0f));
+}
+
+// noise [rows][columns] of the rows from first_row on.
+template <class L>
+static inline void fill_noise(uint64_t seed, uint64_t first_row, int64_t rows, int64_t columns,
+                              float* noise) {
+  for (int64_t n = 0; n < rows;) {
+    const uint64_t row = first_row + static_cast<uint64_t>(n);
+    const int64_t skip = static_cast<int64_t>(row % 4);
+    const int64_t count = 4 - skip < rows - n ? 4 - skip : rows - n;
+    for (int64_t j = 0; j < columns; j += L::kLanes) {
+      const auto mask = L::mask(columns - j < L::kLanes ? columns - j : L::kLanes);
+      typename L::V block[4];
+      lane_noise<L>(seed, row / 4, L::uadd(L::uset(static_cast<uint32_t>(j)), L::lane_index()), block);
+      for (int64_t r = 0; r < count; ++r) L::store(noise + (n + r) * columns + j, block[skip + r], mask);
+    }
+    n += count;
+  }
+}
+
+}  // namespace bince
+
+#endif  // BINCE_ENTROPY_NOISE_LANES_H_
