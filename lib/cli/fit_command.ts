@@ -76,7 +76,7 @@ export function fitCommand(): Command {
     const started = performance.now();
     const vectors = await openVectors(path!, options);
     try {
-      const fitted = await fit(vectors, method, options, session);
+      const fitted = await fitModel(vectors, method, options, session);
       session.signal.throwIfAborted();
       await saveModel(options.output, fitted.model);
       await reportFit(fitted, options.output, (performance.now() - started) / 1000, session);
@@ -99,7 +99,7 @@ function chooseMethod(options: FitOptions): 'ecsq' | 'bottleneck' {
   return method;
 }
 
-async function fit(
+async function fitModel(
   vectors: VectorFile,
   method: 'ecsq' | 'bottleneck',
   options: FitOptions,

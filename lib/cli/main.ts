@@ -5,8 +5,14 @@ import { Command, CommanderError } from 'commander';
 import { packageRoot } from '../native.js';
 import { buildCommand } from './build_command.js';
 import { interruption } from './command.js';
+import { compressCommand } from './compress_command.js';
+import { decompressCommand } from './decompress_command.js';
+import { demoCommand } from './demo_command.js';
 import { doctorCommand } from './doctor_command.js';
 import { exitCodes, reportFailure, Stopped } from './failures.js';
+import { fitCommand } from './fit_command.js';
+import { importCommand } from './import_command.js';
+import { inspectCommand } from './inspect_command.js';
 import { commonOptions } from './options.js';
 import { paint } from './terminal.js';
 
@@ -34,7 +40,17 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`,
   );
-  for (const create of [buildCommand, doctorCommand]) program.addCommand(create());
+  const commands = [
+    fitCommand,
+    compressCommand,
+    decompressCommand,
+    inspectCommand,
+    importCommand,
+    demoCommand,
+    doctorCommand,
+    buildCommand,
+  ];
+  for (const create of commands) program.addCommand(create());
   applyToAll(program, (command) => {
     command.exitOverride();
     command.configureOutput({

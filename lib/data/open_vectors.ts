@@ -64,7 +64,7 @@ async function readLayout(
     throw new BinceError('BINCE_USAGE', `${path}: --tensor is for .safetensors files`);
   }
   if (isNpy) return readNpyLayout(file, bytes, path);
-  if (path.endsWith('.safetensors')) return readSafetensorsLayout(file, bytes, path, tensor);
+  if (path.endsWith('.safetensors')) return readSafetensorsLayout(path, tensor);
   if (path.endsWith('.fvecs')) return readFvecsLayout(file, bytes, path);
   if (path.endsWith('.npy')) {
     throw new BinceError('BINCE_CORRUPT_DATA', `${path}: does not begin as a .npy file does`, {

@@ -23,7 +23,7 @@ export {
   type StringCoding,
 } from './compressai.js';
 export type { ImportedBottleneck, StateParameters, StateTensor } from './compressai_state.js';
-export { type Description, type Description, describe, describe } from './description.js';
+export { type Description, describe } from './description.js';
 export {
   type Cancellable,
   type FactorizedBackwardOptions,
