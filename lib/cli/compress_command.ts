@@ -1,0 +1,139 @@
+/** `bince compress`: vectors and a model to a .bince file. */
+import { Argument, type Command, Option } from 'commander';
+import { BinceWriter, type CodecModel, loadModel, type WriterStatistics } from '../codec/index.js';
+import { openVectors, type VectorFile } from '../data/index.js';
+import { BinceError } from '../errors.js';
+import { createCommand, type Session, setAction } from './command.js';
+import { checkInput, outputTarget } from './files.js';
+import { type CommonOptions, integer } from './options.js';
+import { Progress } from './progress.js';
+import { bytes, count, duration, fields, significant } from './terminal.js';
+
+interface CompressOptions extends CommonOptions {
+  readonly model: string;
+  readonly output: string;
+  readonly coder?: 'rans' | 'range';
+  readonly blockRows?: number;
+  readonly tensor?: string;
+}
+
+export function compressCommand(): Command {
+  const command = createCommand({
+    name: 'compress',
+    summary: 'write vectors to a .bince file with a model',
+    examples: [
+      'compress embeddings.npy -m model.safetensors -o embeddings.bince',
+      'compress embeddings.npy -m model.safetensors -o small-blocks.bince --block-rows 256',
+      'compress embeddings.npy -m model.safetensors -o - | ssh host "cat > embeddings.bince"',
+    ],
+  });
+  command
+    .addArgument(new Argument('<vectors>', 'one vector a row: .npy (f4, f2), .safetensors or .fvecs'))
+    .requiredOption('-m, --model <file>', 'the model, made by fit or import')
+    .requiredOption('-o, --output <file>', 'the .bince file; - for stdout')
+    .addOption(new Option('--coder <name>', 'entropy coder (default: rans)').choices(['rans', 'range']))
+    .option(
+      '--block-rows <n>',
+      'rows of a block, the unit of random access (default: 4096)',
+      integer(1, 1 << 20),
+    )
+    .option('--tensor <name>', 'which tensor of a .safetensors file');
+  return setAction<CompressOptions>(command, async (session, options, [path]) => {
+    const target = outputTarget(options.output, session.report.json);
+    await checkInput(options.model, 'a model, .safetensors');
+    const vectors = await openVectors(path!, options);
+    try {
+      const model = await loadModel(options.model);
+      checkFit(vectors, model, path!, options.model);
+      const started = performance.now();
+      const { coder, blockRows } = options;
+      const writer = await BinceWriter.create(target, model, {
+        ...(coder ? { coder } : {}),
+        ...(blockRows ? { blockRows } : {}),
+        signal: session.signal,
+      });
+      const statistics = await writeRows(writer, vectors, session);
+      await reportCompression(
+        statistics,
+        vectors,
+        options.output,
+        (performance.now() - started) / 1000,
+        session,
+      );
+    } finally {
+      await vectors.close();
+    }
+  });
+}
+
+function checkFit(vectors: VectorFile, model: CodecModel, path: string, modelPath: string): void {
+  if (vectors.channels !== model.channels) {
+    throw new BinceError(
+      'BINCE_INVALID_ARGUMENT',
+      `${path} has ${vectors.channels} channels, the model ${modelPath} has ${model.channels}`,
+      { hint: `fit a model to these vectors: bince fit ${path} -o model.safetensors` },
+    );
+  }
+  if (model.dtype === 'int32') {
+    throw new BinceError('BINCE_UNSUPPORTED', `${modelPath} codes integer symbols, not vectors of floats`, {
+      hint: 'use the TypeScript API (BinceWriter) for symbols',
+    });
+  }
+}
+
+async function writeRows(
+  writer: BinceWriter,
+  vectors: VectorFile,
+  { signal, report }: Session,
+): Promise<WriterStatistics> {
+  const progress = new Progress('compressing', vectors.rows, 'rows', report.quiet);
+  let rows = 0;
+  try {
+    for await (const batch of vectors.batches({ signal })) {
+      await writer.write(batch);
+      rows += batch.length / vectors.channels;
+      progress.update(rows);
+    }
+    return await writer.close();
+  } catch (error) {
+    await writer.abort();
+    throw error;
+  } finally {
+    progress.end();
+  }
+}
+
+async function reportCompression(
+  statistics: WriterStatistics,
+  vectors: VectorFile,
+  output: string,
+  seconds: number,
+  session: Session,
+): Promise<void> {
+  const { rows, blocks, bytes: size, bitsPerRow } = statistics;
+  const idealBitsPerRow = statistics.idealBits === undefined ? undefined : statistics.idealBits / rows;
+  const summary = {
+    ...{ event: 'compressed', output, rows, channels: vectors.channels, blocks, bytes: size },
+    ...{ inputBytes: vectors.valueBytes, ratio: vectors.valueBytes / size, bitsPerRow, idealBitsPerRow },
+    ...{ seconds, rowsPerSecond: rows / seconds },
+  };
+  const text = () =>
+    fields([
+      [
+        'written',
+        `${output}: ${count(rows)} rows of ${count(vectors.channels)} channels, ${count(blocks)} blocks`,
+      ],
+      [
+        'size',
+        `${bytes(size)}, ${significant(summary.ratio)} times smaller than the input (${bytes(vectors.valueBytes)} of ${vectors.dtype})`,
+      ],
+      [
+        'bits a row',
+        `${significant(bitsPerRow)} in the file, ${significant(idealBitsPerRow ?? Number.NaN)} ideal (the rows' cross-entropy under the model)`,
+      ],
+      ['speed', `${count(summary.rowsPerSecond)} rows/s (${duration(seconds)})`],
+    ]);
+  // With -o - stdout is the file: the summary goes to stderr.
+  if (output === '-') session.report.note(text());
+  else await session.report.result(summary, text);
+}

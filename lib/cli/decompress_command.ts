@@ -1,0 +1,127 @@
+/** `bince decompress`: a .bince file, or some of its rows, to .npy. */
+import { Argument, type Command, Option } from 'commander';
+import { BinceReader } from '../codec/index.js';
+import { NpyWriter } from '../data/index.js';
+import { BinceError } from '../errors.js';
+import { createCommand, type Session, setAction } from './command.js';
+import { checkInput, outputTarget } from './files.js';
+import { type CommonOptions, type RowRange, rowRange } from './options.js';
+import { Progress } from './progress.js';
+import { count, duration, fields } from './terminal.js';
+
+interface DecompressOptions extends CommonOptions {
+  readonly output: string;
+  readonly rows?: RowRange;
+  readonly dtype?: 'f4' | 'f2';
+  readonly recover?: boolean;
+}
+
+export function decompressCommand(): Command {
+  const command = createCommand({
+    name: 'decompress',
+    summary: 'read a .bince file back to .npy; no model is needed',
+    examples: [
+      'decompress embeddings.bince -o embeddings.npy',
+      'decompress embeddings.bince -o some.npy --rows 1000:2000',
+      'decompress cut-off.bince -o what-is-left.npy --recover',
+    ],
+  });
+  command
+    .addArgument(new Argument('<file>', 'a .bince file'))
+    .requiredOption('-o, --output <file>', 'the .npy file; - for stdout')
+    .option('--rows <a:b>', 'rows a to b - 1 alone, counted from 0', rowRange)
+    .addOption(
+      new Option('--dtype <type>', 'numbers in the output (default: as they were given)').choices([
+        'f4',
+        'f2',
+      ]),
+    )
+    .option('--recover', 'read what is left of a file that was cut off');
+  return setAction<DecompressOptions>(command, async (session, options, [path]) => {
+    const target = outputTarget(options.output, session.report.json);
+    await checkInput(path!, 'a .bince file');
+    await using reader = await BinceReader.open(path!, {
+      recover: options.recover ?? false,
+      signal: session.signal,
+    });
+    if (reader.info.recovery)
+      session.report.note(
+        `${path}: ${reader.info.recovery.reason}; reading the ${count(reader.length)} rows that are left`,
+      );
+    const { from, to } = checkRows(options.rows, reader.length, path!);
+    const started = performance.now();
+    await writeRows(reader, target, { from, to, dtype: outputDtype(options.dtype, reader, path!) }, session);
+    const seconds = (performance.now() - started) / 1000;
+    const rows = to - from;
+    const { channels } = reader.info;
+    const text = () =>
+      fields([
+        ['written', `${options.output}: ${count(rows)} rows of ${count(channels)} channels`],
+        ['speed', `${count(rows / seconds)} rows/s (${duration(seconds)})`],
+      ]);
+    if (options.output === '-') session.report.note(text());
+    else
+      await session.report.result(
+        {
+          event: 'decompressed',
+          output: options.output,
+          from,
+          to,
+          rows,
+          channels,
+          seconds,
+          rowsPerSecond: rows / seconds,
+        },
+        text,
+      );
+  });
+}
+
+function checkRows(range: RowRange | undefined, length: number, path: string): { from: number; to: number } {
+  const from = range?.from ?? 0;
+  const to = range?.to ?? length;
+  if (from > length || to > length) {
+    throw new BinceError('BINCE_INVALID_ARGUMENT', `--rows ${from}:${to}: ${path} has ${length} rows`, {
+      hint: `choose from 0:${length}`,
+    });
+  }
+  return { from, to };
+}
+
+type NpyDtype = 'float32' | 'float16' | 'int32';
+
+function outputDtype(asked: 'f4' | 'f2' | undefined, reader: BinceReader, path: string): NpyDtype {
+  const { dtype } = reader.info;
+  if (dtype === 'int32') {
+    if (asked)
+      throw new BinceError('BINCE_UNSUPPORTED', `${path} holds integer symbols`, {
+        hint: 'leave out --dtype',
+      });
+    return 'int32';
+  }
+  if (asked) return asked === 'f2' ? 'float16' : 'float32';
+  return dtype === 'float16' ? 'float16' : 'float32';
+}
+
+async function writeRows(
+  reader: BinceReader,
+  target: string | NodeJS.WriteStream,
+  { from, to, dtype }: { from: number; to: number; dtype: NpyDtype },
+  { signal, report }: Session,
+): Promise<void> {
+  const writer = await NpyWriter.create(target, { rows: to - from, channels: reader.info.channels, dtype });
+  const progress = new Progress('decompressing', to - from, 'rows', report.quiet);
+  try {
+    for await (const { firstRow, rows, data } of reader.batches({ begin: from, end: to, signal })) {
+      await writer.write(data);
+      progress.update(firstRow + rows - from);
+    }
+    signal.throwIfAborted();
+    await writer.finish();
+  } catch (error) {
+    await writer.abort();
+    throw error;
+  } finally {
+    progress.end();
+  }
+}

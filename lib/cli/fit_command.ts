@@ -1,0 +1,149 @@
+/** `bince fit`: a model from vectors. */
+import { Argument, type Command, Option } from 'commander';
+import { saveModel } from '../codec/index.js';
+import { openVectors, type VectorFile } from '../data/index.js';
+import { type FitReport, type FittedModel, fitBottleneck, fitEcsq } from '../fit/index.js';
+import { createCommand, type Session, setAction } from './command.js';
+import { usageError } from './failures.js';
+import { type CommonOptions, integer, positiveNumber } from './options.js';
+import { Progress } from './progress.js';
+import { count, duration, fields, significant } from './terminal.js';
+
+interface FitOptions extends CommonOptions {
+  readonly output: string;
+  readonly method?: 'ecsq' | 'bottleneck';
+  readonly bits?: number;
+  readonly step?: number;
+  readonly beta?: number;
+  readonly distortion?: 'l1' | 'mse';
+  readonly steps?: number;
+  readonly batch?: number;
+  readonly lr?: number;
+  readonly seed?: number;
+  readonly sample?: number;
+  readonly name?: string;
+  readonly tensor?: string;
+}
+
+export function fitCommand(): Command {
+  const command = createCommand({
+    name: 'fit',
+    summary: 'make a model from vectors: how fine to quantise, and which values are how likely',
+    examples: [
+      'fit embeddings.npy -o model.safetensors --bits 1000',
+      'fit embeddings.npy -o model.safetensors --step 0.05',
+      'fit features.fvecs -o model.safetensors --method bottleneck --beta 0.05',
+    ],
+  });
+  command
+    .addArgument(new Argument('<vectors>', 'one vector a row: .npy (f4, f2), .safetensors or .fvecs'))
+    .requiredOption('-o, --output <file>', 'the model, .safetensors')
+    .addOption(
+      new Option(
+        '--method <name>',
+        'ecsq: quantise and count; bottleneck: train (default: ecsq, with --beta bottleneck)',
+      ).choices(['ecsq', 'bottleneck']),
+    )
+    .addOption(
+      new Option('--bits <b>', 'aim at this many bits a row (default: 2 a channel)')
+        .argParser(positiveNumber)
+        .conflicts(['step', 'beta']),
+    )
+    .addOption(
+      new Option('--step <s>', 'ecsq: the quantisation step')
+        .argParser(positiveNumber)
+        .conflicts(['bits', 'beta']),
+    )
+    .addOption(
+      new Option('--beta <b>', 'bottleneck: weight of the rate, in nats a row')
+        .argParser(positiveNumber)
+        .conflicts(['bits', 'step']),
+    )
+    .option('--sample <MiB>', 'memory for rows; larger files are sampled (default: 256)', integer(1, 1 << 20))
+    .option('--name <name>', 'name of the model')
+    .option('--tensor <name>', 'which tensor of a .safetensors file');
+  command.optionsGroup('Training options (bottleneck):');
+  command
+    .addOption(
+      new Option('--distortion <kind>', 'what to keep small: l1 or mse (default: l1)').choices(['l1', 'mse']),
+    )
+    .option('--steps <n>', 'training steps', integer(1, 10_000_000))
+    .option('--batch <n>', 'rows of a step', integer(1, 1 << 20))
+    .option('--lr <rate>', 'learning rate', positiveNumber)
+    .option('--seed <n>', 'seed of batches and noise', integer(0, 2 ** 31 - 1));
+  return setAction<FitOptions>(command, async (session, options, [path]) => {
+    const method = chooseMethod(options);
+    const started = performance.now();
+    const vectors = await openVectors(path!, options);
+    try {
+      const fitted = await fitModel(vectors, method, options, session);
+      session.signal.throwIfAborted();
+      await saveModel(options.output, fitted.model);
+      await reportFit(fitted, options.output, (performance.now() - started) / 1000, session);
+    } finally {
+      await vectors.close();
+    }
+  });
+}
+
+/** Which method the options ask for; a usage error where they do not go together. */
+function chooseMethod(options: FitOptions): 'ecsq' | 'bottleneck' {
+  const method = options.method ?? (options.beta === undefined ? 'ecsq' : 'bottleneck');
+  if (method === 'bottleneck' && options.step !== undefined)
+    usageError('--step is an option of --method ecsq', 'a bottleneck learns its steps; say --bits or --beta');
+  if (method === 'ecsq') {
+    for (const name of ['beta', 'distortion', 'steps', 'batch', 'lr', 'seed'] as const)
+      if (options[name] !== undefined)
+        usageError(`--${name} is an option of --method bottleneck`, `add --method bottleneck`);
+  }
+  return method;
+}
+
+async function fitModel(
+  vectors: VectorFile,
+  method: 'ecsq' | 'bottleneck',
+  options: FitOptions,
+  { signal, report }: Session,
+): Promise<FittedModel> {
+  const { bits, name } = options;
+  const sampleBytes = options.sample === undefined ? undefined : options.sample * 2 ** 20;
+  if (method === 'ecsq') {
+    const progress = new Progress('fitting', 1, 'model', report.quiet);
+    progress.update(0, 'searching the step');
+    return fitEcsq(vectors, { bits, step: options.step, name, sampleBytes, signal }).finally(() =>
+      progress.end(),
+    );
+  }
+  const { beta, distortion, steps, batch, lr, seed } = options;
+  let progress: Progress | undefined;
+  return fitBottleneck(vectors, {
+    ...{ bits, beta, distortion, steps, batch, lr, seed, name, sampleBytes, signal },
+    onProgress: ({ step, steps: total, bitsPerRow }) => {
+      progress ??= new Progress('training', total, 'steps', report.quiet);
+      progress.update(step, `${significant(bitsPerRow)} bits a row`);
+    },
+  }).finally(() => progress?.end());
+}
+
+async function reportFit(
+  { model, report }: FittedModel<FitReport>,
+  output: string,
+  seconds: number,
+  session: Session,
+): Promise<void> {
+  if (report.rowsUsed < report.rows)
+    session.report.note(`used ${count(report.rowsUsed)} of ${count(report.rows)} rows; --sample raises this`);
+  const { method, channels, bitsPerRow, meanSquaredError, signalToNoise } = report;
+  await session.report.result({ event: 'fitted', model: output, name: model.name, ...report, seconds }, () =>
+    fields([
+      ['model', `${output} (${method}, ${count(channels)} channels)`],
+      ['bits a row', `${significant(bitsPerRow)} (${significant(bitsPerRow / channels)} a channel)`],
+      [
+        'error',
+        `${significant(meanSquaredError)} mean square, ${significant(signalToNoise)} dB below the signal`,
+      ],
+      ['rows used', `${count(report.rowsUsed)} of ${count(report.rows)}`],
+      ['time', duration(seconds)],
+    ]),
+  );
+}

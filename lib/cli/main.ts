@@ -1,0 +1,111 @@
+#!/usr/bin/env node
+/** The command line: `bince <command>`. */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { packageRoot } from '../native.js';
+import { buildCommand } from './build_command.js';
+import { interruption } from './command.js';
+import { compressCommand } from './compress_command.js';
+import { decompressCommand } from './decompress_command.js';
+import { demoCommand } from './demo_command.js';
+import { doctorCommand } from './doctor_command.js';
+import { exitCodes, reportFailure, Stopped } from './failures.js';
+import { fitCommand } from './fit_command.js';
+import { importCommand } from './import_command.js';
+import { inspectCommand } from './inspect_command.js';
+import { commonOptions } from './options.js';
+import { paint } from './terminal.js';
+
+function version(): string {
+  return (JSON.parse(readFileSync(`${packageRoot}/package.json`, 'utf8')) as { version: string }).version;
+}
+
+function createProgram(): Command {
+  const program = new Command('bince')
+    .description('Makes embeddings and features 10 to 20 times smaller, and reads them back.')
+    .version(version(), '-V, --version', 'print the version')
+    .enablePositionalOptions()
+    .helpOption('-h, --help', 'print help')
+    .helpCommand('help [command]', 'print help of a command');
+  program.optionsGroup('Common options:');
+  for (const option of commonOptions()) program.addOption(option);
+  program.addHelpText(
+    'after',
+    `
+Examples:
+  bince fit embeddings.npy -o model.safetensors --bits 1000
+  bince compress embeddings.npy -m model.safetensors -o embeddings.bince
+  bince decompress embeddings.bince -o back.npy --rows 0:100
+  bince demo
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`,
+  );
+  const commands = [
+    fitCommand,
+    compressCommand,
+    decompressCommand,
+    inspectCommand,
+    importCommand,
+    demoCommand,
+    doctorCommand,
+    buildCommand,
+  ];
+  for (const create of commands) program.addCommand(create());
+  applyToAll(program, (command) => {
+    command.exitOverride();
+    command.configureOutput({
+      outputError: (text, write) => {
+        write(text.replace(/^error:/, paint(process.stderr, 'red', 'error:')));
+        const path = commandPath(command);
+        write(`${paint(process.stderr, 'yellow', 'hint:')} ${path} --help\n`);
+      },
+    });
+  });
+  return program;
+}
+
+function applyToAll(command: Command, change: (command: Command) => void): void {
+  change(command);
+  for (const child of command.commands) applyToAll(child, change);
+}
+
+function commandPath(command: Command): string {
+  return command.parent ? `${commandPath(command.parent)} ${command.name()}` : command.name();
+}
+
+function stopOnSignals(): void {
+  const stop = (reason: Stopped) => {
+    // A second Ctrl-C does not wait for the clean-up.
+    if (interruption.signal.aborted) process.exit(reason.exitCode);
+    interruption.abort(reason);
+  };
+  process.on('SIGINT', () => stop(new Stopped('interrupted', exitCodes.interrupted)));
+  process.on('SIGTERM', () => stop(new Stopped('terminated', exitCodes.terminated)));
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    if (!interruption.signal.aborted)
+      interruption.abort(new Stopped('the reader of stdout went away', exitCodes.closedPipe));
+  });
+  process.stderr.on('error', () => undefined);
+}
+
+async function main(): Promise<number> {
+  const program = createProgram();
+  try {
+    if (process.argv.length <= 2) {
+      program.outputHelp({ error: true });
+      return exitCodes.usage;
+    }
+    await program.parseAsync();
+    interruption.signal.throwIfAborted();
+    return Number(process.exitCode ?? exitCodes.done);
+  } catch (error) {
+    // Commander has printed its own: help and version (0), or a usage error.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+    const reason = interruption.signal.aborted ? interruption.signal.reason : error;
+    return reportFailure(reason, process.argv.includes('--json'));
+  }
+}
+
+stopOnSignals();
+process.exitCode = await main();

@@ -1,0 +1,77 @@
+/** Writes a .npy file row by row: streamed, and put in place by rename once it is whole. */
+import { type ByteSink, NewFileSink, StreamSink } from '../codec/byte_sink.js';
+import { invalidArgument } from '../errors.js';
+import { float32ToFloat16 } from './half_floats.js';
+import { buildNpyHeader } from './npy_header.js';
+
+export interface NpyShape {
+  readonly rows: number;
+  readonly channels: number;
+  readonly dtype?: 'float32' | 'float16' | 'int32';
+}
+
+const descrOf = { float32: '<f4', float16: '<f2', int32: '<i4' } as const;
+
+/** A .npy file being written. `finish` puts it in place, `abort` leaves nothing behind. */
+export class NpyWriter {
+  readonly #sink: ByteSink;
+  readonly #shape: Required<NpyShape>;
+  #rows = 0;
+
+  private constructor(sink: ByteSink, shape: Required<NpyShape>) {
+    this.#sink = sink;
+    this.#shape = shape;
+  }
+
+  /** Starts a file (given as a path) or a stream. The number of rows must be known: it stands in the header. */
+  static async create(target: string | NodeJS.WritableStream, shape: NpyShape): Promise<NpyWriter> {
+    const { rows, channels, dtype = 'float32' } = shape;
+    if (!Number.isSafeInteger(rows) || rows < 0) invalidArgument('rows', 'a number of rows', rows);
+    if (!Number.isInteger(channels) || channels < 1)
+      invalidArgument('channels', 'a positive integer', channels);
+    const sink = typeof target === 'string' ? await NewFileSink.create(target) : new StreamSink(target);
+    const writer = new NpyWriter(sink, { rows, channels, dtype });
+    await writer.#write(buildNpyHeader(descrOf[dtype], [rows, channels]));
+    return writer;
+  }
+
+  /** Appends whole rows. */
+  async write(values: Float32Array | Int32Array): Promise<void> {
+    const { channels, dtype, rows } = this.#shape;
+    if (values.length % channels !== 0)
+      invalidArgument('values', `whole rows of ${channels} channels`, values);
+    if ((dtype === 'int32') !== values instanceof Int32Array)
+      invalidArgument('values', dtype === 'int32' ? 'an Int32Array' : 'a Float32Array', values);
+    this.#rows += values.length / channels;
+    if (this.#rows > rows) invalidArgument('values', `at most ${rows} rows in all`, values);
+    if (dtype === 'float16') {
+      const bits = new Uint16Array(values.length);
+      float32ToFloat16(values as Float32Array, bits);
+      await this.#write(new Uint8Array(bits.buffer));
+    } else {
+      await this.#write(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+    }
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    try {
+      await this.#sink.write(bytes);
+    } catch (error) {
+      await this.abort();
+      throw error;
+    }
+  }
+
+  /** Checks that every row was written, and puts the file in place. */
+  async finish(): Promise<void> {
+    if (this.#rows !== this.#shape.rows) {
+      await this.abort();
+      invalidArgument('rows written', String(this.#shape.rows), this.#rows);
+    }
+    await this.#sink.close();
+  }
+
+  async abort(): Promise<void> {
+    await this.#sink.abort();
+  }
+}
