@@ -26,6 +26,7 @@
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=9", "NAPI_CPP_EXCEPTIONS"],
       "dependencies": ["bince_core"],
+      "ldflags": ["-Wl,--version-script=<(module_root_dir)/cmake/addon.map"],
       "conditions": [
         ["target_arch=='x64'", {"dependencies": ["bince_avx2", "bince_avx512", "bince_avx512_bf16"]}]
       ]

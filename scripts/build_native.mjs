@@ -50,7 +50,10 @@ if (!has('cmake')) {
   if (!nodeGyp)
     fail('neither CMake nor node-gyp was found', 'install CMake, for example: apt-get install cmake');
   console.error('bince: CMake was not found, building with node-gyp');
-  run(process.execPath, [nodeGyp, 'rebuild']);
+  // Headers that came with this Node spare the download.
+  const prefix = join(dirname(realpathSync(process.execPath)), '..');
+  const headers = existsSync(join(prefix, 'include/node/node_api.h')) ? [`--nodedir=${prefix}`] : [];
+  run(process.execPath, [nodeGyp, 'rebuild', ...headers]);
 } else if (existsSync(join(root, 'node_modules/.bin/cmake-js'))) {
   const args = ['compile', '--config', 'Release', '--target', 'bince_addon', '--log-level', 'warn'];
   run(join(root, 'node_modules/.bin/cmake-js'), args);

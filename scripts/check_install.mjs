@@ -86,7 +86,7 @@ async function checkLibrary(tally, folder) {
 async function checkNodeGyp(tally, folder) {
   const copy = join(folder, 'gyp');
   mkdirSync(copy);
-  for (const name of ['package.json', 'binding.gyp', 'native', 'scripts'])
+  for (const name of ['package.json', 'binding.gyp', 'cmake', 'native', 'scripts'])
     cpSync(`${root}${name}`, join(copy, name), { recursive: true });
   symlinkSync(`${root}node_modules`, join(copy, 'node_modules'));
   const tools = join(folder, 'tools');

@@ -212,8 +212,8 @@ bince_status Call::run(bince_context* context, const int32_t* cancel) {
   if (status != BINCE_OK) return status;
   // Without memory the call below says how much it needs.
   const bince_launch launch = {nullptr, workspace.room(bytes), bytes, cancel};
-  return backward ? bince_contrastive_forward_backward(context, &launch, &problem, &results)
-                  : bince_contrastive_forward(context, &launch, &problem, &results);
+  return backward ? bince_contrastive_forward_backward(context, &problem, &results, &launch)
+                  : bince_contrastive_forward(context, &problem, &results, &launch);
 }
 
 class ContrastiveJob : public Job {

@@ -256,20 +256,19 @@ bince_status bince_contrastive_workspace(const bince_context* context, const bin
   return BINCE_OK;
 }
 
-bince_status bince_contrastive_forward(bince_context* context, const bince_launch* launch,
-                                       const bince_contrastive* problem,
-                                       const bince_contrastive_results* results) {
+bince_status bince_contrastive_forward(bince_context* context, const bince_contrastive* problem,
+                                       const bince_contrastive_results* results, const bince_launch* launch) {
   return run_contrastive(context, launch, problem, results, BINCE_CONTRASTIVE_FORWARD);
 }
 
-bince_status bince_contrastive_backward(bince_context* context, const bince_launch* launch,
-                                        const bince_contrastive* problem,
-                                        const bince_contrastive_results* results) {
+bince_status bince_contrastive_backward(bince_context* context, const bince_contrastive* problem,
+                                        const bince_contrastive_results* results,
+                                        const bince_launch* launch) {
   return run_contrastive(context, launch, problem, results, BINCE_CONTRASTIVE_BACKWARD);
 }
 
-bince_status bince_contrastive_forward_backward(bince_context* context, const bince_launch* launch,
-                                                const bince_contrastive* problem,
-                                                const bince_contrastive_results* results) {
+bince_status bince_contrastive_forward_backward(bince_context* context, const bince_contrastive* problem,
+                                                const bince_contrastive_results* results,
+                                                const bince_launch* launch) {
   return run_contrastive(context, launch, problem, results, BINCE_CONTRASTIVE_FORWARD_BACKWARD);
 }

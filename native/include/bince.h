@@ -199,21 +199,22 @@ BINCE_API bince_status bince_contrastive_workspace(const bince_context* context,
 /* Loss, loss and LSE per row (and column).  The gradients in `results` must be NULL.  BINCE_INVALID_VALUE
  * names the row of a NaN or infinity in q, k or queue, of a positive outside [-1, M) or of a negative weight.
  */
-BINCE_API bince_status bince_contrastive_forward(bince_context* context, const bince_launch* launch,
-                                                 const bince_contrastive* problem,
-                                                 const bince_contrastive_results* results);
+BINCE_API bince_status bince_contrastive_forward(bince_context* context, const bince_contrastive* problem,
+                                                 const bince_contrastive_results* results,
+                                                 const bince_launch* launch);
 
 /* Gradients of the loss times grad_loss, from the row_lse (and, if SYMMETRIC, column_lse) that a forward of
  * the same problem left in `results`; SIGMOID needs neither.  The other statistics in `results` are ignored.
  */
-BINCE_API bince_status bince_contrastive_backward(bince_context* context, const bince_launch* launch,
-                                                  const bince_contrastive* problem,
-                                                  const bince_contrastive_results* results);
+BINCE_API bince_status bince_contrastive_backward(bince_context* context, const bince_contrastive* problem,
+                                                  const bince_contrastive_results* results,
+                                                  const bince_launch* launch);
 
 /* Both in one call, which shares the scores between the two where it can. */
-BINCE_API bince_status bince_contrastive_forward_backward(bince_context* context, const bince_launch* launch,
+BINCE_API bince_status bince_contrastive_forward_backward(bince_context* context,
                                                           const bince_contrastive* problem,
-                                                          const bince_contrastive_results* results);
+                                                          const bince_contrastive_results* results,
+                                                          const bince_launch* launch);
 
 /* ---- entropy ----------------------------------------------------------------------------------------------
  *

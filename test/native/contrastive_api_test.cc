@@ -18,7 +18,7 @@ bince_status refused(const Case& c, const char* words) {
     results.loss = &loss.tensor;
     const AlignedBytes workspace(1 << 22);
     const bince_launch launch = {nullptr, workspace.data, workspace.size, nullptr};
-    last = bince_contrastive_forward_backward(context, &launch, &problem, &results);
+    last = bince_contrastive_forward_backward(context, &problem, &results, &launch);
     if (last == BINCE_OK || !std::strstr(bince_last_error(), words))
       bince_test::report(__FILE__, __LINE__,
                          std::string("message: ") + bince_last_error() + ", expected " + words);
@@ -109,15 +109,15 @@ TEST(missing_pieces_are_refused) {
   CHECK_EQ(bince_contrastive_workspace(nullptr, &problem, 1, &bytes), BINCE_INVALID_ARGUMENT);
   CHECK_EQ(bince_contrastive_workspace(context, nullptr, 1, &bytes), BINCE_INVALID_ARGUMENT);
   CHECK_EQ(bince_contrastive_workspace(context, &problem, 4, &bytes), BINCE_INVALID_ARGUMENT);
-  CHECK_EQ(bince_contrastive_forward(context, nullptr, &problem, &results), BINCE_INVALID_ARGUMENT);
+  CHECK_EQ(bince_contrastive_forward(context, &problem, &results, nullptr), BINCE_INVALID_ARGUMENT);
   results.struct_size = sizeof results;
-  CHECK_EQ(bince_contrastive_forward(context, nullptr, &problem, &results), BINCE_BUFFER_TOO_SMALL);
+  CHECK_EQ(bince_contrastive_forward(context, &problem, &results, nullptr), BINCE_BUFFER_TOO_SMALL);
   CHECK(std::strstr(bince_last_error(), "workspace: expected at least") != nullptr);
-  CHECK_EQ(bince_contrastive_backward(context, nullptr, &problem, &results), BINCE_INVALID_ARGUMENT);
+  CHECK_EQ(bince_contrastive_backward(context, &problem, &results, nullptr), BINCE_INVALID_ARGUMENT);
   CHECK(std::strstr(bince_last_error(), "row_lse") != nullptr);
   Guarded dq(c.n, c.dim);
   results.dq = &dq.tensor;
-  CHECK_EQ(bince_contrastive_forward(context, nullptr, &problem, &results), BINCE_INVALID_ARGUMENT);
+  CHECK_EQ(bince_contrastive_forward(context, &problem, &results, nullptr), BINCE_INVALID_ARGUMENT);
 }
 
 TEST(workspace_stays_below_64_mb_beyond_the_lines) {
@@ -185,7 +185,7 @@ TEST(a_cancelled_call_says_so) {
     const AlignedBytes workspace(bytes);
     const int32_t cancel = 1;
     const bince_launch launch = {nullptr, workspace.data, bytes, &cancel};
-    CHECK_EQ(bince_contrastive_forward_backward(context, &launch, &problem, &results), BINCE_CANCELLED);
+    CHECK_EQ(bince_contrastive_forward_backward(context, &problem, &results, &launch), BINCE_CANCELLED);
     loss.values(), dq.values();
   }
 }

@@ -184,11 +184,11 @@ inline Outcome<float> run_case(bince_context* context, const Case& c, bool split
     if (workspace.data) std::memset(workspace.data, 0xff, bytes);
     const bince_launch launch = {nullptr, workspace.data, bytes, nullptr};
     if (call == BINCE_CONTRASTIVE_FORWARD)
-      CHECK_OK(bince_contrastive_forward(context, &launch, &problem, &forward));
+      CHECK_OK(bince_contrastive_forward(context, &problem, &forward, &launch));
     else if (call == BINCE_CONTRASTIVE_BACKWARD)
-      CHECK_OK(bince_contrastive_backward(context, &launch, &problem, &both));
+      CHECK_OK(bince_contrastive_backward(context, &problem, &both, &launch));
     else
-      CHECK_OK(bince_contrastive_forward_backward(context, &launch, &problem, &both));
+      CHECK_OK(bince_contrastive_forward_backward(context, &problem, &both, &launch));
   }
   Outcome<float> out;
   out.loss = loss.values()[0], out.regularizer = regularizer.values()[0];
