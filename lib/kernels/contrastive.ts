@@ -130,6 +130,8 @@ const flags = { symmetric: 1, cosine: 2, excludeDiagonal: 4, ownKey: 8, sum: 16,
 
 /** The numbers of a call, in the order that native/addon/contrastive_addon.cc reads; copied there at once. */
 const numbers = new Float64Array(15);
+/** loss, regularizer, dscale, dbias of a synchronous call. */
+const scalars = new Float32Array(4);
 
 /**
  * InfoNCE of queries q [N, D] against keys k [M, D]: -log softmax of each row's positive over the columns, and the
@@ -140,7 +142,7 @@ const numbers = new Float64Array(15);
  * contrastive_losses.ts.
  */
 export function infoNCESync(q: Vectors, k: Vectors, options: InfoNCEOptions): InfoNCEResult {
-  const call = prepare(q, k, options);
+  const call = prepare(q, k, options, scalars);
   native().contrastiveSync(...call);
   return collect(call, options);
 }
@@ -152,13 +154,13 @@ export function infoNCE(
   options: InfoNCEOptions & AsyncOptions,
 ): Promise<InfoNCEResult> {
   return withCancel(options?.signal, async (cancel) => {
-    const call = prepare(q, k, options);
+    const call = prepare(q, k, options, new Float32Array(4));
     await native().contrastiveAsync(...call, cancel);
     return collect(call, options);
   });
 }
 
-function prepare(q: Vectors, k: Vectors, options: InfoNCEOptions): Arguments {
+function prepare(q: Vectors, k: Vectors, options: InfoNCEOptions, four: Float32Array): Arguments {
   if (typeof options !== 'object' || options === null) invalidArgument('options', 'an object', options);
   const { dim, queue, groups, ids } = options;
   if (!Number.isInteger(dim) || dim < 1) invalidArgument('dim', 'a positive integer', dim);
@@ -181,7 +183,7 @@ function prepare(q: Vectors, k: Vectors, options: InfoNCEOptions): Arguments {
     checkArray('ids.columns', ids?.columns, Int32Array, columns),
     checkArray('rowWeight', options.rowWeight, Float32Array, rows),
     checkArray('columnWeight', options.columnWeight, Float32Array, columns),
-    new Float32Array(4),
+    four,
     new Float32Array(rows),
     sigmoid ? undefined : new Float32Array(rows),
     symmetric ? new Float32Array(columns) : undefined,
@@ -267,21 +269,19 @@ function wants(options: InfoNCEOptions, name: GradientName): boolean {
 }
 
 function collect(call: Arguments, options: InfoNCEOptions): InfoNCEResult {
-  const [scalars, rowLoss, rowLse, columnLoss, columnLse, dq, dk] = call.slice(11) as [
-    Float32Array,
-    Float32Array,
-    ...Array<Float32Array | undefined>,
-  ];
-  return {
-    loss: scalars[0]!,
-    regularizer: scalars[1]!,
-    rowLoss,
-    ...(rowLse && { rowLse }),
-    ...(columnLoss && { columnLoss }),
-    ...(columnLse && { columnLse }),
-    ...(dq && { dq }),
-    ...(dk && { dk }),
-    ...(wants(options, 'scale') && { dscale: scalars[2]! }),
-    ...(wants(options, 'bias') && { dbias: scalars[3]! }),
+  const four = call[11];
+  const [rowLse, columnLoss, columnLse, dq, dk] = [call[13], call[14], call[15], call[16], call[17]];
+  const result: { -readonly [K in keyof InfoNCEResult]: InfoNCEResult[K] } = {
+    loss: four[0]!,
+    regularizer: four[1]!,
+    rowLoss: call[12],
   };
+  if (rowLse) result.rowLse = rowLse;
+  if (columnLoss) result.columnLoss = columnLoss;
+  if (columnLse) result.columnLse = columnLse;
+  if (dq) result.dq = dq;
+  if (dk) result.dk = dk;
+  if (wants(options, 'scale')) result.dscale = four[2]!;
+  if (wants(options, 'bias')) result.dbias = four[3]!;
+  return result;
 }

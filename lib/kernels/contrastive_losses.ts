@@ -134,9 +134,9 @@ function runSync(call: Call): InfoNCEResult {
 }
 
 // `make` runs inside the promise, so that wrong arguments reject it.
-async function run(make: () => Call, { signal }: AsyncOptions): Promise<InfoNCEResult> {
+async function run(make: () => Call, given: AsyncOptions): Promise<InfoNCEResult> {
   const { q, k, options } = make();
-  return infoNCE(q, k, { ...options, signal });
+  return infoNCE(q, k, { ...options, signal: given.signal });
 }
 
 function settings(options: LossOptions, scale: number): InfoNCEOptions {

@@ -96,7 +96,7 @@ struct Call {
   const bince_tensor* tensor(int slot, void* data, bince_dtype dtype, int ndim, int64_t rows, int64_t dim);
   // Reads an optional typed array of exactly rows * dim elements; *ok turns false with an exception pending.
   const bince_tensor* matrix(const Napi::CallbackInfo& info, int slot, const char* name, int64_t rows,
-                             bool inputs, bool* ok);
+                             bool input, bool* ok);
   template <typename T>
   const bince_tensor* vector(const Napi::CallbackInfo& info, int slot, const char* name, bince_dtype dtype,
                              int64_t rows, bool* ok);
@@ -121,17 +121,22 @@ const bince_tensor* Call::tensor(int slot, void* data, bince_dtype dtype, int nd
   return &tensors[slot];
 }
 
+// Asks N-API once: reading a typed array is most of what a small call costs.
 const bince_tensor* Call::matrix(const Napi::CallbackInfo& info, int slot, const char* name, int64_t rows,
                                  bool input, bool* ok) {
   const Napi::Value value = info[static_cast<size_t>(slot)];
   if (!*ok || value.IsUndefined() || value.IsNull()) return nullptr;
-  const bool bfloat16 =
-      input && value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_uint16_array;
+  napi_typedarray_type type = napi_int8_array;
   void* data = nullptr;
-  size_t size = 0;
-  *ok = view_of(value, name, bfloat16 ? napi_uint16_array : napi_float32_array, "Float32Array or Uint16Array",
-                &data, &size);
-  if (*ok && size != static_cast<size_t>(rows) * static_cast<size_t>(dim_))
+  size_t size = 0, offset = 0;
+  napi_value buffer;
+  const bool is_array =
+      napi_get_typedarray_info(info.Env(), value, &type, &size, &data, &buffer, &offset) == napi_ok;
+  const bool bfloat16 = input && type == napi_uint16_array;
+  if (!is_array || !(bfloat16 || type == napi_float32_array))
+    *ok =
+        fail(info.Env(), std::string(name) + ": expected a Float32Array" + (input ? " or Uint16Array" : ""));
+  else if (size != static_cast<size_t>(rows) * static_cast<size_t>(dim_))
     *ok = wrong_length(info.Env(), name, rows * dim_, size);
   return *ok ? tensor(slot, data, bfloat16 ? kBfloat16 : kFloat32, 2, rows, dim_) : nullptr;
 }

@@ -6,9 +6,10 @@ namespace bince {
 namespace {
 
 constexpr int64_t kMaxSegment = 4096;
-constexpr int64_t kMaxChunk = 2 * kTileSide;          // rows that share a packed q
-constexpr int64_t kMaxSpan = 24 * kTileSide;          // columns: a block is at most 7 MB
-constexpr int64_t kPackedFloats = 9 << 18;            // of one packed form of k: 9 MiB
+constexpr int64_t kChunk = 2 * kTileSide;     // rows that share a packed q
+constexpr int64_t kBlockTiles = 24;           // more rows than that where columns are few: work for threads
+constexpr int64_t kMaxSpan = 24 * kTileSide;  // columns: a block is at most 7 MB
+constexpr int64_t kPackedFloats = 9 << 18;    // of one packed form of k: 9 MiB
 constexpr size_t kWorkspaceLimit = size_t{62} << 20;  // blocks are kept as long as they fit in this
 
 int64_t round_up(int64_t value, int64_t unit) {
@@ -74,13 +75,14 @@ TilePlan plan_tiles(const TileOps& ops, const ContrastiveProblem& problem, uint3
   const int64_t swept = problem.columns - problem.first_column;
   plan.segment = std::min(problem.dim, kMaxSegment);
   plan.segments = (problem.dim + plan.segment - 1) / plan.segment;
-  plan.chunk = std::min(kMaxChunk, round_up(problem.rows, kTileSide));
-  plan.chunks = (problem.rows + plan.chunk - 1) / plan.chunk;
   const int64_t packed_span = std::max<int64_t>(kPackedFloats / plan.segment / kTileSide, 1) * kTileSide;
   plan.span = std::min({kMaxSpan, packed_span, round_up(swept, kTileSide)});
   plan.spans = (swept + plan.span - 1) / plan.span;
-  plan.chunk_tiles = plan.chunk / kTileSide;
   plan.span_tiles = plan.span / kTileSide;
+  const int64_t chunk = std::max(kChunk, std::min(packed_span, kBlockTiles / plan.span_tiles * kTileSide));
+  plan.chunk = std::min(chunk, round_up(problem.rows, kTileSide));
+  plan.chunks = (problem.rows + plan.chunk - 1) / plan.chunk;
+  plan.chunk_tiles = plan.chunk / kTileSide;
   plan.q_capacity = std::min(plan.chunk, round_up(problem.rows, ops.panel_rows));
   plan.k_capacity = std::min(plan.span, round_up(swept, ops.panel_columns));
   plan.block_floats = plan.chunk * plan.span;

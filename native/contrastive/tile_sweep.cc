@@ -8,7 +8,7 @@ namespace bince {
 namespace {
 
 constexpr double kInlineFlops = 2e6;    // below this, waking threads costs more than it saves
-constexpr int64_t kGradientRows = 48;   // of a dq task
+constexpr int64_t kGradientLines = 48;  // rows of a dq task, columns of a dk task
 constexpr int64_t kGradientDims = 128;  // of a dq or dk task
 
 int64_t segment_depth(const TiledRun& run) {
@@ -151,9 +151,9 @@ void sum_tasks(TiledRun* run, int64_t tasks) {
   }
 }
 
-// dq[kGradientRows rows][kGradientDims dimensions] += the block's gradients times k.
+// dq[kGradientLines rows][kGradientDims dimensions] += the block's gradients times k.
 void dq_task(TiledRun* run, int64_t row_part, int64_t dim_part) {
-  const int64_t offset = row_part * kGradientRows, dim = run->problem->dim, depth = segment_depth(*run);
+  const int64_t offset = row_part * kGradientLines, dim = run->problem->dim, depth = segment_depth(*run);
   const int64_t panel_columns = run->ops->panel_columns, d_begin = dim_part * kGradientDims;
   const int64_t d_end = std::min(depth, d_begin + kGradientDims);
   for (int64_t column_tile = 0; column_tile < tiles_of(block_columns(*run)); ++column_tile) {
@@ -161,7 +161,7 @@ void dq_task(TiledRun* run, int64_t row_part, int64_t dim_part) {
     const int64_t inside = offset % kTileSide;
     tile.values += inside * kTileSide;
     tile.row += inside;
-    tile.rows = static_cast<int32_t>(std::min<int64_t>(kGradientRows, tile.rows - inside));
+    tile.rows = static_cast<int32_t>(std::min<int64_t>(kGradientLines, tile.rows - inside));
     for (int64_t d = d_begin; d < d_end; d += panel_columns)
       run->ops->multiply_rows(
           tile, run->memory.k_rows + d * run->plan.k_capacity + column_tile * kTileSide * panel_columns,
@@ -171,18 +171,21 @@ void dq_task(TiledRun* run, int64_t row_part, int64_t dim_part) {
   }
 }
 
-// dk[a tile's keys][kGradientDims dimensions] += the block's gradients, transposed, times q.
-void dk_task(TiledRun* run, int64_t column_tile, int64_t dim_part) {
-  const int64_t dim = run->problem->dim, depth = segment_depth(*run);
+// dk[kGradientLines keys][kGradientDims dimensions] += the block's gradients, transposed, times q.
+void dk_task(TiledRun* run, int64_t column_part, int64_t dim_part) {
+  const int64_t offset = column_part * kGradientLines, dim = run->problem->dim, depth = segment_depth(*run);
   const int64_t panel_columns = run->ops->panel_columns, d_begin = dim_part * kGradientDims;
   const int64_t d_end = std::min(depth, d_begin + kGradientDims);
   for (int64_t row_tile = 0; row_tile < tiles_of(block_rows(*run)); ++row_tile) {
-    const Tile tile = block_tile(*run, row_tile, column_tile);
-    const int32_t keys =
-        static_cast<int32_t>(std::min<int64_t>(tile.columns, run->problem->keys - tile.column));
+    Tile tile = block_tile(*run, row_tile, offset / kTileSide);
+    const int64_t inside = offset % kTileSide;
+    tile.values += inside;
+    tile.column += inside;
+    const int64_t keys = std::min(kGradientLines, run->problem->keys - tile.column);
     for (int64_t d = d_begin; d < d_end; d += panel_columns)
       run->ops->multiply_columns(
-          tile, keys, run->memory.q_rows + d * run->plan.q_capacity + row_tile * kTileSide * panel_columns,
+          tile, static_cast<int32_t>(keys),
+          run->memory.q_rows + d * run->plan.q_capacity + row_tile * kTileSide * panel_columns,
           static_cast<int32_t>(std::min(panel_columns, depth - d)),
           run->results->dk + tile.column * dim + run->segment_at * run->plan.segment + d, dim,
           run->chunk_at > 0 || row_tile > 0);
@@ -190,7 +193,7 @@ void dk_task(TiledRun* run, int64_t column_tile, int64_t dim_part) {
 }
 
 int64_t dq_row_parts(const TiledRun& run) {
-  return run.results->dq ? (block_rows(run) + kGradientRows - 1) / kGradientRows : 0;
+  return run.results->dq ? (block_rows(run) + kGradientLines - 1) / kGradientLines : 0;
 }
 
 void gradient_task(TiledRun* run, int64_t i) {
@@ -261,11 +264,11 @@ void sweep_block(TiledRun* run, TilePhase phase, int64_t span, int64_t chunk, bo
 
 void multiply_gradients(TiledRun* run) {
   const int64_t keys = std::min(block_columns(*run), run->problem->keys - block_column(*run));
-  const int64_t key_tiles = run->results->dk && keys > 0 ? tiles_of(keys) : 0;
+  const int64_t key_parts = run->results->dk && keys > 0 ? (keys + kGradientLines - 1) / kGradientLines : 0;
   const double pairs = static_cast<double>(block_rows(*run)) * static_cast<double>(block_columns(*run));
   for (run->segment_at = 0; run->segment_at < run->plan.segments; ++run->segment_at) {
     const int64_t dim_parts = (segment_depth(*run) + kGradientDims - 1) / kGradientDims;
-    const int64_t tasks = (dq_row_parts(*run) + key_tiles) * dim_parts;
+    const int64_t tasks = (dq_row_parts(*run) + key_parts) * dim_parts;
     if (tasks == 0 || cancelled(*run->run)) return;
     pack_operands(run);
     run_tasks(run, tasks, 4 * pairs * static_cast<double>(segment_depth(*run)), gradient_task);

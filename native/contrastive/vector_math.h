@@ -1,10 +1,11 @@
-// exp, tanh and softplus on vectors; included after a vector_*.h.  Polynomials: own Chebyshev fits.
+// exp, tanh, softplus and the logistic function on vectors; included after a vector_*.h.  Polynomials: own
+// Chebyshev fits.  Largest errors seen over 2e7 points: exp 1.1, tanh 1.6, softplus 2.8, sigmoid 2.5 ulp.
 #ifndef BINCE_CONTRASTIVE_VECTOR_MATH_H_
 #define BINCE_CONTRASTIVE_VECTOR_MATH_H_
 
 namespace {
 
-// e^x within 1.5 ulp for x in [-87, 88]; 0 below -87 (so at -infinity), e^88 above 88.
+// e^x for x in [-87, 88]; 0 below -87 (so at -infinity), e^88 above 88.
 // x = k ln 2 + r with |r| <= ln 2 / 2, e^r = 1 + r + r^2 P(r), |error of P| < 6.6e-8.
 BINCE_INLINE Vec v_exp(Vec x) {
   const Mask vanishes = m_greater(v_set(-87.0f), x);

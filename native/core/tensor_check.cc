@@ -49,14 +49,13 @@ bince_status check_tensor(const bince_tensor* tensor, const char* name,
     return fail(BINCE_UNSUPPORTED, "%s: expected a tensor on the CPU, received device type %d", name,
                 tensor->device.device_type);
   bool dtype_fits = false;
-  std::string names;
-  for (const bince_dtype& dtype : dtypes) {
-    dtype_fits |= same_dtype(tensor->dtype, dtype);
-    names += (names.empty() ? "" : " or ") + dtype_name(dtype);
-  }
-  if (!dtype_fits)
+  for (const bince_dtype& dtype : dtypes) dtype_fits |= same_dtype(tensor->dtype, dtype);
+  if (!dtype_fits) {
+    std::string names;  // only here: a call that succeeds must not allocate
+    for (const bince_dtype& dtype : dtypes) names += (names.empty() ? "" : " or ") + dtype_name(dtype);
     return fail(BINCE_INVALID_ARGUMENT, "%s: expected %s, received %s", name, names.c_str(),
                 dtype_name(tensor->dtype).c_str());
+  }
   const int ndim = static_cast<int>(shape.size());
   bool shape_fits = tensor->ndim == ndim && (ndim == 0 || tensor->shape);
   int64_t elements = 1;

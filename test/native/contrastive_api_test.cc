@@ -170,6 +170,25 @@ TEST(spans_and_segments_join) {  // more columns than a span and more dimensions
   }
 }
 
+TEST(kept_and_recomputed_scores_agree) {  // 100 MB of scores: only the first blocks are kept
+  for (const std::string& backend : bince_test::available_backends()) {
+    if (backend == "ref") continue;  // keeps none
+    Case c = random_case(83, 5000, 5000, 0, 3);
+    c.options.flags = BINCE_CONTRASTIVE_SYMMETRIC | BINCE_CONTRASTIVE_COSINE;
+    c.options.scale = 10;
+    const bince_test::Context context(backend.c_str(), 2);
+    const Outcome<float> kept = run_case(context, c), recomputed = run_case(context, c, true);
+    CHECK_EQ(kept.loss, recomputed.loss);
+    double size = 0, error = 0;
+    for (size_t i = 0; i < kept.dq.size(); ++i) {
+      size = std::fmax(size, std::fabs(kept.dq[i]));
+      error = std::fmax(error, std::fabs(double{kept.dq[i]} - recomputed.dq[i]));
+      error = std::fmax(error, std::fabs(double{kept.dk[i]} - recomputed.dk[i]));
+    }
+    CHECK(error <= 2e-6 * size);
+  }
+}
+
 TEST(a_cancelled_call_says_so) {
   for (const std::string& backend : bince_test::available_backends()) {
     const bince_test::Context context(backend.c_str(), 2);
