@@ -38,12 +38,13 @@ BINCE_INLINE int layer_matrix(const Widths& w, int k) {
   return kDefault ? (k == 0 ? 0 : 9 + 15 * (k - 1)) : w.matrix[k];
 }
 
-// What backward needs of forward: h and tanh(h) of the hidden layers.
+// What backward needs of forward: of the hidden layers tanh(h) and the output x = h + factor * tanh(h).
+// Storing x is cheaper than computing it again: the arithmetic ports are what is short.
 template <class L, bool kDefault, int B>
 struct NetworkTrace {
   using S = NetworkShape<kDefault>;
-  typename L::V h[S::kHidden][S::kWidth][B];
   typename L::V t[S::kHidden][S::kWidth][B];
+  typename L::V x[S::kHidden][S::kWidth][B];
 };
 
 // h [out][B] = matrix [out][in] x [in][B] + bias [out].
@@ -59,12 +60,15 @@ BINCE_INLINE void affine(int in, int out, const typename L::V* matrix, const typ
   }
 }
 
-// x = h + factor * t, the layer's output.
+// t = tanh(h), x = h + factor * t: the layer's output.
 template <class L, int B, int kWidth>
 BINCE_INLINE void gate(int width, const typename L::V* factor, const typename L::V (&h)[kWidth][B],
-                       const typename L::V (&t)[kWidth][B], typename L::V (&x)[kWidth][B]) {
+                       typename L::V (&t)[kWidth][B], typename L::V (&x)[kWidth][B]) {
   BINCE_UNROLL for (int i = 0; i < width; ++i) {
-    BINCE_UNROLL for (int b = 0; b < B; ++b) x[i][b] = L::fma(factor[i], t[i][b], h[i][b]);
+    BINCE_UNROLL for (int b = 0; b < B; ++b) {
+      t[i][b] = L::tanh(h[i][b]);
+      x[i][b] = L::fma(factor[i], t[i][b], h[i][b]);
+    }
   }
 }
 
@@ -74,24 +78,20 @@ BINCE_INLINE void network_forward(const Widths& w, const typename L::V* p, const
                                   NetworkTrace<L, kDefault, B>* trace, typename L::V (&logit)[1][B]) {
   using V = typename L::V;
   constexpr int kWidth = NetworkShape<kDefault>::kWidth;
-  const int hidden = hidden_layers<kDefault>(w);
-  V x[kWidth][B];
-  BINCE_UNROLL for (int k = 0; k < hidden; ++k) {
-    const int in = k == 0 ? 1 : layer_width<kDefault>(w, k), out = layer_width<kDefault>(w, k + 1);
+  const int hidden = hidden_layers<kDefault>(w), first = layer_width<kDefault>(w, 1);
+  V h[kWidth][B];
+  affine<L, B, kWidth, 1>(1, first, p, p + first, value, h);
+  gate<L, B, kWidth>(first, p + 2 * first, h, trace->t[0], trace->x[0]);
+  BINCE_UNROLL for (int k = 1; k < NetworkShape<kDefault>::kHidden && k < hidden; ++k) {
+    const int in = layer_width<kDefault>(w, k), out = layer_width<kDefault>(w, k + 1);
     const V* matrix = p + layer_matrix<kDefault>(w, k);
     const V* bias = matrix + in * out;
-    if (k == 0)
-      affine<L, B, kWidth, 1>(1, out, matrix, bias, value, trace->h[0]);
-    else
-      affine<L, B, kWidth, kWidth>(in, out, matrix, bias, x, trace->h[k]);
-    BINCE_UNROLL for (int i = 0; i < out; ++i) {
-      BINCE_UNROLL for (int b = 0; b < B; ++b) trace->t[k][i][b] = L::tanh(trace->h[k][i][b]);
-    }
-    gate<L, B, kWidth>(out, bias + out, trace->h[k], trace->t[k], x);
+    affine<L, B, kWidth, kWidth>(in, out, matrix, bias, trace->x[k - 1], h);
+    gate<L, B, kWidth>(out, bias + out, h, trace->t[k], trace->x[k]);
   }
   const int in = layer_width<kDefault>(w, hidden);
   const V* matrix = p + layer_matrix<kDefault>(w, hidden);
-  affine<L, B, 1, kWidth>(in, 1, matrix, matrix + in, x, logit);
+  affine<L, B, 1, kWidth>(in, 1, matrix, matrix + in, trace->x[hidden - 1], logit);
 }
 
 // Adds the gradients of one affine layer: dmatrix, dbias; dx is overwritten.
@@ -142,16 +142,15 @@ BINCE_INLINE void network_backward(const Widths& w, const typename L::V* p,
   using V = typename L::V;
   constexpr int kWidth = NetworkShape<kDefault>::kWidth;
   const int hidden = hidden_layers<kDefault>(w);
-  V x[kWidth][B], dx[kWidth][B], dh[kWidth][B];  // of the layer below: outputs x; of this one: dx, dh
+  V dx[kWidth][B], dh[kWidth][B];
   const int last = layer_matrix<kDefault>(w, hidden), width = layer_width<kDefault>(w, hidden);
-  gate<L, B, kWidth>(width, p + last - width, trace.h[hidden - 1], trace.t[hidden - 1], x);
-  affine_backward<L, B, 1, kWidth>(width, 1, p + last, x, dlogit, d + last, d + last + width, dx);
+  affine_backward<L, B, 1, kWidth>(width, 1, p + last, trace.x[hidden - 1], dlogit, d + last,
+                                   d + last + width, dx);
   BINCE_UNROLL for (int k = hidden - 1; k > 0; --k) {
     const int in = layer_width<kDefault>(w, k), out = layer_width<kDefault>(w, k + 1);
     const int matrix = layer_matrix<kDefault>(w, k), bias = matrix + in * out, factor = bias + out;
     gate_backward<L, B, kWidth>(out, p + factor, trace.t[k], dx, d + factor, dh);
-    gate<L, B, kWidth>(in, p + matrix - in, trace.h[k - 1], trace.t[k - 1], x);
-    affine_backward<L, B, kWidth, kWidth>(in, out, p + matrix, x, dh, d + matrix, d + bias, dx);
+    affine_backward<L, B, kWidth, kWidth>(in, out, p + matrix, trace.x[k - 1], dh, d + matrix, d + bias, dx);
   }
   const int out = layer_width<kDefault>(w, 1);
   gate_backward<L, B, kWidth>(out, p + 2 * out, trace.t[0], dx, d + 2 * out, dh);

@@ -43,6 +43,7 @@ double run_element(const GaussianArgs& args, int64_t n, int64_t at) {
 
   double gradient = args.dlikelihood ? args.dlikelihood[at] : 0.0f;
   gradient -= (args.dbits + (args.dbits_per_row ? args.dbits_per_row[n] : 0.0f)) / (floored * M_LN2);
+  if (!std::isfinite(gradient)) return NAN;
   if (likelihood < args.floor && gradient >= 0) gradient = 0;
   const double slope_upper = normal_density(upper) / scale, slope_lower = normal_density(lower) / scale;
   const double ddistance = gradient * (slope_lower - slope_upper) * (distance < 0 ? -1 : distance > 0);

@@ -60,6 +60,7 @@ struct LanesAvx2 {
     const V positive = _mm256_cmp_ps(by, set(0.0f), _CMP_GT_OQ);
     return _mm256_xor_ps(x, _mm256_and_ps(positive, set(-0.0f)));
   }
+  // 1, 0 or -1.
   static V sign(V x) {
     const V positive = _mm256_and_ps(_mm256_cmp_ps(x, set(0.0f), _CMP_GT_OQ), set(1.0f));
     return _mm256_or_ps(positive, _mm256_and_ps(_mm256_cmp_ps(x, set(0.0f), _CMP_LT_OQ), set(-1.0f)));

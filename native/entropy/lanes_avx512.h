@@ -66,7 +66,7 @@ struct LanesAvx512 {
   static V negate_where_positive(V x, V by) {
     return _mm512_mask_sub_ps(x, _mm512_cmp_ps_mask(by, set(0.0f), _CMP_GT_OQ), set(0.0f), x);
   }
-  // b where x > 0, a where x < 0, 0 where x is 0.
+  // 1, 0 or -1.
   static V sign(V x) {
     const V one = set(1.0f);
     const V positive = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, set(0.0f), _CMP_GT_OQ), one);

@@ -44,6 +44,17 @@ struct Tensor {
   Tensor(const Tensor&) = delete;
 };
 
+// The largest |actual - expected| over the largest |expected|.
+inline double relative_error(const std::vector<float>& actual, const std::vector<float>& expected) {
+  double worst = 0, scale = 1e-30;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const double error = std::fabs(static_cast<double>(actual[i]) - expected[i]);
+    if (!(error <= worst)) worst = error;
+    scale = std::fmax(scale, std::fabs(expected[i]));
+  }
+  return worst / scale;
+}
+
 struct Outputs {
   double bits = 0;
   std::vector<float> bits_per_row, likelihood, values, dx, dparams, dlog_gain, dshift;

@@ -6,19 +6,9 @@ using bince_test::available_backends;
 using bince_test::Case;
 using bince_test::Context;
 using bince_test::Outputs;
+using bince_test::relative_error;
 
 namespace {
-
-// The largest |actual - expected| over the largest |expected|.
-double relative_error(const std::vector<float>& actual, const std::vector<float>& expected) {
-  double worst = 0, scale = 1e-30;
-  for (size_t i = 0; i < expected.size(); ++i) {
-    const double error = std::fabs(static_cast<double>(actual[i]) - expected[i]);
-    if (!(error <= worst)) worst = error;
-    scale = std::fmax(scale, std::fabs(expected[i]));
-  }
-  return worst / scale;
-}
 
 // Errors by output, summed over cases: one case of few elements may be exact by luck, many are not.
 struct Errors {
