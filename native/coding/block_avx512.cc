@@ -208,7 +208,7 @@ void encode_tiles(const ChannelPlan& plan, Stream* given, EncodeJob* jobs, __mma
 
 #include "native/coding/block_lanes.h"
 
-void bince::coding_fill_avx512(CodingOps* ops) {
+void bince::coding_fill_blocks_avx512(CodingOps* ops) {
   ops->encode_rans = encode_rans_lanes;
   ops->decode_rans = decode_rans_lanes;
 }
