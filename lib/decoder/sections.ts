@@ -42,7 +42,7 @@ export function parseBlockHead(
   const payloadBytes = cursor.varint();
   const wordBytes = payloadBytes - escapeBytes;
   const firstBytes = header.coder === 'rans' ? 4 * Math.min(header.lanes, rows) : 2;
-  if (wordBytes < firstBytes || wordBytes % 2 !== 0) {
+  if (wordBytes < firstBytes || wordBytes % 2 !== 0 || payloadBytes >= 2 ** 32) {
     cursor.fail(`${payloadBytes} bytes of payload with ${escapeBytes} of escapes`);
   }
   if (!canHold(payloadBytes, rows, header)) {
