@@ -1,0 +1,217 @@
+// The coder on one thread: 512 channels with a table each, 2.3 bits a symbol, beside htscodecs' rANS 32x16 (one table
+// for all channels) and a plain scalar rANS; sizes beside the ideal.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { BlockCoder, chooseLanes, describe } from '../dist/kernels/index.js';
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const root = here('..');
+
+/** A process that answers each line with a line. */
+class Asked {
+  constructor(command, args, env = {}) {
+    this.child = spawn(command, args, {
+      env: { ...process.env, ...env },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    this.lines = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]();
+  }
+  async ask(line) {
+    this.child.stdin.write(`${line}\n`);
+    const { value, done } = await this.lines.next();
+    if (done) throw new Error(`${this.child.spawnfile} ended early`);
+    return value;
+  }
+  end() {
+    this.child.stdin.end();
+  }
+}
+
+/** Compiles a peer; undefined, with a note, where the compiler or the library is missing. */
+function compile(folder, name, sources, flags, log) {
+  const out = join(folder, name);
+  const args = [
+    '-O3',
+    '-std=c++17',
+    '-march=native',
+    '-ffp-contract=off',
+    `-I${root}`,
+    `-I${root}native/include`,
+  ];
+  const result = spawnSync('c++', [...args, '-o', out, ...sources.map((s) => `${root}${s}`), ...flags]);
+  if (result.status === 0) return out;
+  log(`${name} was not compiled: ${String(result.stderr ?? result.error).split('\n')[0]}`);
+  return undefined;
+}
+
+const summary = (numbers) => {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  return { median: sorted[sorted.length >> 1], min: sorted[0], max: sorted.at(-1) };
+};
+
+/** Ours and the peers' timings of one direction, alternately. */
+async function compare(ours, line, peers, peerLines, rounds) {
+  const rates = [];
+  const peerRates = peerLines.map(() => []);
+  let answer;
+  for (let round = 0; round <= rounds; ++round) {
+    answer = JSON.parse(await ours.ask(line));
+    if (round > 0) rates.push(answer.symbols / answer.seconds / 1e6);
+    for (const [i, peerLine] of peerLines.entries()) {
+      if (!peers) continue;
+      const [seconds] = (await peers.ask(peerLine)).split(' ').map(Number);
+      if (round > 0 && seconds > 0) peerRates[i].push(answer.symbols / seconds / 1e6);
+    }
+  }
+  return { ours: summary(rates), peers: peerRates.map((r) => (r.length ? summary(r) : undefined)), answer };
+}
+
+async function tileCases(folder, rounds, log) {
+  if (describe().backend !== 'avx512') return [];
+  const sources = ['block_ref', 'prepared_tables'].map((s) => `native/coding/${s}.cc`);
+  sources.unshift('bench/peers/coding_tiles.cc');
+  sources.push('native/core/status.cc', 'native/core/tensor_check.cc');
+  const program = compile(folder, 'coding_tiles', sources, [], log);
+  if (!program) return [];
+  const tiles = new Asked(program, []);
+  const rates = [];
+  for (let round = 0; round <= 2 * rounds; ++round)
+    rates.push((await tiles.ask('')).split(' ').map((r) => r / 1e6));
+  tiles.end();
+  return ['encode', 'decode'].map((direction, i) => ({
+    case: `tiles ${direction}`,
+    unit: 'Msymbol/s',
+    ours: summary(rates.slice(1).map((r) => r[i])),
+    target: [3500, 4000][i],
+    note: 'between streams and symbol tiles, 4 blocks side by side, 3.6 bits a symbol',
+  }));
+}
+
+/** Sizes beside the ideal at 2, 50 and 1400 bits a row, in blocks of 4096 rows with the lanes that chooseLanes picks. */
+function sizeCases(quick) {
+  return [
+    [1, 2],
+    [25, 2],
+    [512, 2.73],
+  ].map(([channels, bits]) => {
+    const half = 12;
+    const deviation = 2 ** (bits - 2.047);
+    const weights = Array.from({ length: 2 * half + 1 }, (_, i) =>
+      Math.exp(-0.5 * ((i - half) / deviation) ** 2),
+    );
+    const total = weights.reduce((a, b) => a + b, 0);
+    const cdf = new Int32Array(2 * half + 3);
+    for (const [i, w] of weights.entries())
+      cdf[i + 1] = cdf[i] + Math.max(1, Math.floor((w / total) * 65500));
+    cdf[2 * half + 1] = 65535;
+    cdf[2 * half + 2] = 65536;
+    const tables = { cdf, start: Int32Array.from([0, cdf.length]), offset: Int32Array.from([-half]) };
+    const rows = 4096 * (quick ? 1 : 4);
+    let seed = 7;
+    const symbols = Int32Array.from({ length: rows * channels }, () => {
+      seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+      let entry = 0;
+      while (cdf[entry + 1] <= seed >>> 16) ++entry;
+      return Math.min(entry, 2 * half) - half;
+    });
+    const format = {
+      tables,
+      tableIndex: new Int32Array(channels),
+      channels,
+      blockRows: 4096,
+      coder: 'rans',
+      headerCrc: 0,
+    };
+    const { idealBits } = new BlockCoder({ ...format, lanes: 32 }).encodeSync(symbols);
+    const lanes = chooseLanes(idealBits / rows, 4096);
+    const perRow = (8 * new BlockCoder({ ...format, lanes }).encodeSync(symbols).bytes.length) / rows;
+    const ideal = idealBits / rows;
+    const side = (x) => ({ median: x, min: x, max: x });
+    return {
+      case: `size, ${channels} channel${channels > 1 ? 's' : ''}`,
+      unit: 'bit/row',
+      ours: side(perRow),
+      peer: { name: 'cross-entropy', ...side(ideal) },
+      ratio: ideal / perRow,
+      target: 1.01 * ideal + 0.1,
+      note: `${lanes} lanes; the target is a size: 1.01 times the ideal and 0.1 bit a row`,
+    };
+  });
+}
+
+export default async function bench({ quick = false, log = () => {} } = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'bince-coding-'));
+  const rounds = quick ? 2 : 9;
+  try {
+    const file = join(folder, 'symbols');
+    const ours = new Asked(
+      process.execPath,
+      [here('peers/bince_coding.mjs'), file, String(quick ? 4096 : 16384)],
+      {
+        BINCE_THREADS: '1',
+      },
+    );
+    await ours.ask('symbols encode'); // the symbols' file is written now
+    const hts = existsSync('/usr/include/htscodecs/rANS_static4x16.h');
+    if (!hts) log('htscodecs is not installed (libhtscodecs-dev)');
+    const flags = hts ? ['-DHAVE_HTSCODECS', '-lhtscodecs'] : [];
+    const program = compile(folder, 'coding_peers', ['bench/peers/coding_peers.cc'], flags, log);
+    const peers = program && new Asked(program, [file, '512']);
+    const cases = await tileCases(folder, rounds, log);
+    const rate = async (what, direction, peer, peerLine, target, note) => {
+      const result = await compare(ours, `${what} ${direction}`, peers, peerLine ? [peerLine] : [], rounds);
+      const theirs = result.peers[0];
+      cases.push({
+        case: `${what} ${direction}`,
+        unit: 'Msymbol/s',
+        ours: result.ours,
+        ...(theirs ? { peer: { name: peer, ...theirs }, ratio: result.ours.median / theirs.median } : {}),
+        ...(target ? { target } : {}),
+        ...(note ? { note } : {}),
+      });
+    };
+    for (const direction of ['encode', 'decode']) {
+      await rate(
+        'rows',
+        direction,
+        'htscodecs',
+        `htscodecs ${direction}`,
+        1500,
+        'sections and row-major float32',
+      );
+      await rate(
+        'symbols',
+        direction,
+        'scalar rANS',
+        `scalar ${direction}`,
+        undefined,
+        'sections and int32 rows',
+      );
+      await rate(
+        'range',
+        direction,
+        'scalar rANS',
+        `scalar ${direction}`,
+        undefined,
+        'the range coder, one chain',
+      );
+      await rate(
+        'strings',
+        direction,
+        '',
+        undefined,
+        { encode: 145, decode: 190 }[direction],
+        'CompressAI strings; 5 times the 29 and 38 of its own core on another machine',
+      );
+    }
+    ours.end();
+    peers?.end();
+    return [...cases, ...sizeCases(quick)];
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
