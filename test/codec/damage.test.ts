@@ -103,7 +103,7 @@ describe.each(['rans', 'range'] as const)('a damaged file (%s)', (coder) => {
       .info;
     expect(recovery.recovery?.wholeBlocks).toBe(5);
     for (let at = 0; at < bytes.length; at++) {
-      for (const pattern of [1 << (at % 8), 16 >> (at % 5), 0x80, 0xff]) {
+      for (const pattern of [1 << (at % 8), 0x80 >> (at % 7), 0xff]) {
         const damaged = bytes.slice();
         damaged[at]! ^= pattern;
         // Damage to the old trailer or the old index is outside of what the new index needs.
@@ -142,7 +142,7 @@ describe.each(['rans', 'range'] as const)('a damaged file (%s)', (coder) => {
 
   it('is noticed when bytes are lost or added in the middle', async () => {
     const next = random(77);
-    for (let i = 0; i < 300; i++) {
+    for (let i = 0; i < 100; i++) {
       const at = Math.floor(next() * bytes.length);
       const count = 1 + Math.floor(next() * 9);
       const added = Uint8Array.from({ length: count }, () => next() * 256);
@@ -156,7 +156,7 @@ describe.each(['rans', 'range'] as const)('a damaged file (%s)', (coder) => {
   it('is noticed in files of noise behind a sound header', async () => {
     const next = random(78);
     const headerBytes = 16 + headerPayload(smallFile(coder).format).length;
-    for (let i = 0; i < 200; i++) {
+    for (let i = 0; i < 60; i++) {
       const noise = Uint8Array.from({ length: 300 }, () => next() * 256);
       if (i % 2) noise.fill(0x40);
       noise.set(bytes.subarray(0, headerBytes));
