@@ -239,6 +239,17 @@ describe('BinceWriter', () => {
     }
   });
 
+  it('writes thousands of blocks', async () => {
+    const rows = gridRows(kModel, 5000);
+    const bytes = await fileOf(kModel, rows, { blockRows: 2 });
+    const reader = await BinceReader.open(bytes);
+    expect(reader.info.blocks).toBe(2500);
+    expect(await reader.rows(0, 5000)).toEqual(rows);
+    expect(decodeFile(bytes).data).toEqual(rows);
+    const wide = randomModel(8, 700);
+    expect(decodeFile(await fileOf(wide, gridRows(wide, 3))).data).toEqual(gridRows(wide, 3));
+  });
+
   it('refuses rows that do not fit the model', async () => {
     const writer = await BinceWriter.create(new MemorySink(), kModel);
     await expect(writer.write({ data: new Float32Array(12), channels: 6 })).rejects.toThrow(
