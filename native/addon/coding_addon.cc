@@ -120,8 +120,7 @@ Napi::Value coding_format(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
-// --- jobs: each can also run on the JavaScript thread
-// ------------------------------------------------------------
+// --- jobs: each can also run on the JavaScript thread ---
 
 class CodingJob : public Job {
  protected:

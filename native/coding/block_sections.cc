@@ -249,8 +249,7 @@ bince_status encode_sections(const Run& run, size_t used, const SectionPlan& pla
   return BINCE_OK;
 }
 
-// --- decoding
-// --------------------------------------------------------------------------------------------------
+// --- decoding ---
 
 namespace {
 

@@ -17,9 +17,12 @@ const CodingOps* coding_ops(Backend backend) {
       const CodingOps ref = {encode_rans_ref, decode_rans_ref, crc32c_ref};
       for (CodingOps& each : ops) each = ref;
 #if defined(BINCE_X86)
-      coding_fill_avx2(&ops[static_cast<int>(Backend::kAvx2)]);
-      coding_fill_avx2(&ops[static_cast<int>(Backend::kAvx512)]);
-      coding_fill_avx512(&ops[static_cast<int>(Backend::kAvx512)]);
+      for (const Backend faster : {Backend::kAvx2, Backend::kAvx512}) {
+        CodingOps* each = &ops[static_cast<int>(faster)];
+        coding_fill_crc_avx2(each);
+        coding_fill_blocks_avx2(each);
+      }
+      coding_fill_blocks_avx512(&ops[static_cast<int>(Backend::kAvx512)]);
 #endif
     }
   };

@@ -78,8 +78,9 @@ static inline size_t coding_scratch_bytes(uint32_t channels) {
 
 // Each replaces the slots that its target does better.
 #if defined(BINCE_X86)
-void coding_fill_avx2(CodingOps* ops);
-void coding_fill_avx512(CodingOps* ops);
+void coding_fill_crc_avx2(CodingOps* ops);
+void coding_fill_blocks_avx2(CodingOps* ops);
+void coding_fill_blocks_avx512(CodingOps* ops);
 #endif
 
 }  // namespace bince

@@ -59,7 +59,7 @@ uint32_t crc32c(uint32_t crc, const uint8_t* bytes, size_t count) {
 
 }  // namespace
 
-void coding_fill_avx2(CodingOps* ops) {
+void coding_fill_crc_avx2(CodingOps* ops) {
   ops->crc32c = crc32c;
 }
 

@@ -115,6 +115,7 @@ void fill_small(const TableView& table, SmallDecode* decode, SmallEncode* encode
     decode->below[j] = 0xffff;
     encode->frequency[j] = 1;  // so that lanes without a symbol divide by something
     encode->shift[j] = 15;
+    encode->power[j] = 1 << 15;
   }
   for (uint32_t j = 0; j < table.entries; ++j) {
     const uint32_t start = table.decode[j].start, frequency = table.decode[j].frequency;
@@ -124,6 +125,7 @@ void fill_small(const TableView& table, SmallDecode* decode, SmallEncode* encode
     uint32_t shift = 0;
     while (!((frequency << shift) & 0x8000)) ++shift;
     encode->shift[j] = static_cast<uint16_t>(shift);
+    encode->power[j] = static_cast<uint16_t>(1u << shift);
     encode->reciprocal[j] = static_cast<uint16_t>(0xffffffffu / (frequency << shift) - 0x10000);
     encode->cost_high[j] = static_cast<uint16_t>(table.cost[j] >> 15);
     encode->cost_low[j] = static_cast<uint16_t>(table.cost[j] & 0x7fff);

@@ -58,6 +58,7 @@ struct alignas(64) SmallEncode {
   uint16_t start[kSmallEntries];
   uint16_t reciprocal[kSmallEntries];
   uint16_t shift[kSmallEntries];
+  uint16_t power[kSmallEntries];  // 2^shift
   uint16_t cost_high[kSmallEntries];
   uint16_t cost_low[kSmallEntries];
 };

@@ -1,0 +1,277 @@
+// The way of blocks through the vector coders, the same for every target.  Before it includes this, a
+// target's file includes its tile_<target>.h and defines Vec (32 lanes of 16 bits), load_lanes, store_lanes,
+// Stream, escape_mask, decode_tiles and encode_tiles.  All of it is in the unnamed namespace: each target has
+// its own.
+#ifndef BINCE_CODING_BLOCK_LANES_H_
+#define BINCE_CODING_BLOCK_LANES_H_
+
+#include "native/coding/block_ref.h"
+#include "native/coding/escape.h"
+#include "native/coding/quantize.h"
+#include "native/coding/rans.h"
+
+namespace bince {
+namespace {
+
+// --- decoding ---
+
+// Puts the escapes of a tile where they belong in the rows; null, or what is wrong with one.
+const char* place_escapes(const ChannelPlan& plan, const DecodeJob& job, Stream* s, uint64_t row,
+                          uint32_t active) {
+  const uint8_t* end = job.payload + job.payload_bytes;
+  for (uint32_t c = 0; c < plan.channels; ++c) {
+    uint32_t mask = escape_mask(s->tile, c, plan.escape[c]) & active;
+    for (; mask; mask &= mask - 1) {
+      const uint64_t at = (row + static_cast<uint64_t>(__builtin_ctz(mask))) * plan.channels + c;
+      uint64_t value;
+      int32_t symbol;
+      if (!read_varint(&s->escapes, end, &value)) return "its escape bytes end too early";
+      if (!escaped_symbol(value, plan.escape[c], plan.offset[c], &symbol)) return "a symbol beyond 32 bits";
+      if (job.type == kSymbolRows)
+        static_cast<int32_t*>(job.rows)[at] = symbol;
+      else
+        static_cast<float*>(job.rows)[at] = dequantize(symbol, plan.median[c], plan.step[c], plan.shift[c]);
+    }
+  }
+  return nullptr;
+}
+
+void store_rows(const ChannelPlan& plan, DecodeJob* job, Stream* s, uint64_t row, uint32_t rows, bool escapes,
+                uint8_t* bytes) {
+  if (job->damage) return;
+  if (s->left < 0) {
+    job->damage = "its words end too early";
+    return;
+  }
+  rows_of_tile(s->tile, padded_channels(plan.channels), bytes);
+  const uint64_t at = row * plan.channels;
+  if (job->type == kSymbolRows)
+    symbol_rows(plan, bytes, rows, static_cast<int32_t*>(job->rows) + at);
+  else
+    dequantize_rows(plan, bytes, rows, static_cast<float*>(job->rows) + at);
+  if (escapes) job->damage = place_escapes(plan, *job, s, row, lane_mask(rows));
+}
+
+void start_decoding(const ChannelPlan& plan, DecodeJob* job, Stream* s) {
+  const uint64_t lanes = job->row_count < plan.lanes ? job->row_count : plan.lanes;
+  const uint8_t* end = job->payload + job->payload_bytes;
+  s->escapes = end - job->escape_bytes;
+  s->end = s->escapes;
+  if (job->payload_bytes < job->escape_bytes + 4 * lanes) {
+    job->damage = "its payload is shorter than its states";
+    return;
+  }
+  if ((job->payload_bytes - job->escape_bytes) % 2 != 0) {
+    job->damage = "words are left over";
+    return;
+  }
+  alignas(64) uint16_t high[kLanes], low[kLanes];
+  for (uint64_t l = 0; l < kLanes; ++l) {
+    const uint32_t x = l < lanes ? load_u32(job->payload + 4 * l) : kRansLow;
+    if (x < kRansLow) job->damage = "a state below 2^16";
+    high[l] = static_cast<uint16_t>(x >> 16);
+    low[l] = static_cast<uint16_t>(x);
+  }
+  s->high = load_lanes(high);
+  s->low = load_lanes(low);
+  s->left = (s->end - job->payload - static_cast<int64_t>(4 * lanes)) / 2;
+}
+
+void finish_decoding(DecodeJob* job, const Stream& s) {
+  if (job->damage) return;
+  alignas(64) uint16_t high[kLanes], low[kLanes];
+  store_lanes(high, s.high);
+  store_lanes(low, s.low);
+  bool whole = true;
+  for (int l = 0; l < kLanes; ++l) whole = whole && high[l] == 1 && low[l] == 0;
+  if (s.left < 0)
+    job->damage = "its words end too early";
+  else if (!whole)
+    job->damage = "a lane does not end where encoders begin";
+  else if (s.left != 0)
+    job->damage = "words are left over";
+  else if (s.escapes != job->payload + job->payload_bytes)
+    job->damage = "escape bytes are left over";
+}
+
+// The groups that all K blocks have whole, side by side.
+template <int K, int Steps, bool Full>
+void decode_together(const ChannelPlan& plan, DecodeJob* jobs, Stream* streams, uint64_t groups,
+                     uint8_t* bytes) {
+  for (uint64_t g = 0; g < groups; ++g) {
+    const unsigned escapes = decode_tiles<K, Steps, Full>(plan, streams, lane_mask(plan.lanes));
+    bool whole = false;
+    for (int k = 0; k < K; ++k) {
+      store_rows(plan, &jobs[k], &streams[k], g * plan.lanes, plan.lanes, escapes >> k & 1, bytes);
+      whole = whole || !jobs[k].damage;
+    }
+    if (!whole) return;
+  }
+}
+
+template <int Steps, bool Full>
+void decode_blocks(const ChannelPlan& plan, DecodeJob* jobs, int count, char* scratch) {
+  const size_t tile_bytes = size_t{padded_channels(plan.channels)} * kLanes;
+  Stream streams[kBlocksAtOnce];
+  uint8_t* bytes = reinterpret_cast<uint8_t*>(scratch) + kBlocksAtOnce * tile_bytes;
+  uint64_t together = ~uint64_t{0};
+  bool whole = true;
+  for (int k = 0; k < count; ++k) {
+    streams[k].tile = reinterpret_cast<uint8_t*>(scratch) + static_cast<size_t>(k) * tile_bytes;
+    start_decoding(plan, &jobs[k], &streams[k]);
+    whole = whole && !jobs[k].damage;
+    const uint64_t groups = jobs[k].row_count / plan.lanes;
+    if (groups < together) together = groups;
+  }
+  if (!whole) together = 0;  // each alone, so that only the damaged ones stop
+  if (count == 4)
+    decode_together<4, Steps, Full>(plan, jobs, streams, together, bytes);
+  else if (count == 3)
+    decode_together<3, Steps, Full>(plan, jobs, streams, together, bytes);
+  else if (count == 2)
+    decode_together<2, Steps, Full>(plan, jobs, streams, together, bytes);
+  else
+    decode_together<1, Steps, Full>(plan, jobs, streams, together, bytes);
+  for (int k = 0; k < count; ++k) {
+    for (uint64_t row = together * plan.lanes; row < jobs[k].row_count && !jobs[k].damage;
+         row += plan.lanes) {
+      const uint64_t left = jobs[k].row_count - row;
+      const uint32_t rows = left < plan.lanes ? static_cast<uint32_t>(left) : plan.lanes;
+      const unsigned escapes = rows == kLanes
+                                   ? decode_tiles<1, Steps, true>(plan, &streams[k], ~0u)
+                                   : decode_tiles<1, Steps, false>(plan, &streams[k], lane_mask(rows));
+      store_rows(plan, &jobs[k], &streams[k], row, rows, escapes, bytes);
+    }
+    finish_decoding(&jobs[k], streams[k]);
+  }
+}
+
+template <int Steps>
+void decode_steps(const ChannelPlan& plan, DecodeJob* jobs, int count, char* scratch) {
+  if (plan.lanes == kLanes)
+    decode_blocks<Steps, true>(plan, jobs, count, scratch);
+  else
+    decode_blocks<Steps, false>(plan, jobs, count, scratch);
+}
+
+void decode_rans_lanes(const ChannelPlan* plan, DecodeJob* jobs, int count, char* scratch) {
+  if (!plan->small) return decode_rans_ref(plan, jobs, count, scratch);
+  if (plan->largest <= 4) return decode_steps<2>(*plan, jobs, count, scratch);
+  if (plan->largest <= 8) return decode_steps<3>(*plan, jobs, count, scratch);
+  if (plan->largest <= 16) return decode_steps<4>(*plan, jobs, count, scratch);
+  decode_steps<5>(*plan, jobs, count, scratch);
+}
+
+// --- encoding ---
+
+// Writes the escapes of a tile, last to first.
+void write_escapes(const ChannelPlan& plan, EncodeJob* job, const uint8_t* tile, uint64_t row,
+                   uint32_t active) {
+  for (uint32_t c = plan.channels; c-- > 0;) {
+    uint32_t mask = escape_mask(tile, c, plan.escape[c]) & active;
+    while (mask) {
+      const int lane = 31 - __builtin_clz(mask);
+      mask &= ~(1u << lane);
+      const uint64_t at = (row + static_cast<uint64_t>(lane)) * plan.channels + c;
+      int32_t symbol = 0;
+      if (job->type == kSymbolRows)
+        symbol = static_cast<const int32_t*>(job->rows)[at];
+      else
+        quantize(static_cast<const float*>(job->rows)[at], plan.median[c], plan.gain[c], plan.shift[c],
+                 &symbol);
+      const int64_t v = int64_t{symbol} - plan.offset[c];
+      job->escapes = write_varint_before(job->escapes, escape_value(v, plan.escape[c]));
+    }
+  }
+}
+
+// Rows [row, row + rows) of a block into its tile.
+void load_rows(const ChannelPlan& plan, EncodeJob* job, Stream* s, uint64_t row, uint32_t rows,
+               uint8_t* bytes) {
+  const char* at = static_cast<const char*>(job->rows) + row * plan.channels * 4;
+  const RowsSeen seen = job->type == kFloatRows ? entries_of_rows<kFloatRows>(plan, at, rows, bytes)
+                                                : entries_of_rows<kSymbolRows>(plan, at, rows, bytes);
+  tile_of_rows(bytes, padded_channels(plan.channels), s->tile);
+  job->invalid = job->invalid || seen.invalid;
+  if (seen.escapes && !job->invalid) write_escapes(plan, job, s->tile, row, lane_mask(rows));
+}
+
+template <int K, bool Full, bool Costs>
+void encode_together(const ChannelPlan& plan, EncodeJob* jobs, Stream* streams, uint64_t groups,
+                     uint8_t* bytes) {
+  for (uint64_t g = groups; g-- > 0;) {
+    bool invalid = false;
+    for (int k = 0; k < K; ++k) {
+      load_rows(plan, &jobs[k], &streams[k], g * plan.lanes, plan.lanes, bytes);
+      invalid = invalid || jobs[k].invalid;
+    }
+    if (invalid) return;
+    encode_tiles<K, Full, Costs>(plan, streams, jobs, lane_mask(plan.lanes));
+  }
+}
+
+template <bool Full, bool Costs>
+void encode_blocks(const ChannelPlan& plan, EncodeJob* jobs, int count, char* scratch) {
+  const size_t tile_bytes = size_t{padded_channels(plan.channels)} * kLanes;
+  Stream streams[kBlocksAtOnce];
+  uint8_t* bytes = reinterpret_cast<uint8_t*>(scratch) + kBlocksAtOnce * tile_bytes;
+  uint64_t together = ~uint64_t{0};
+  for (int k = 0; k < count; ++k) {
+    const uint64_t groups = jobs[k].row_count / plan.lanes;
+    if (groups < together) together = groups;
+  }
+  for (int k = 0; k < count; ++k) {
+    EncodeJob* job = &jobs[k];
+    job->escapes = job->escapes_end;
+    job->cost = 0;
+    job->invalid = false;
+    alignas(64) uint16_t one[kLanes], zero[kLanes] = {};
+    for (uint16_t& lane : one) lane = 1;
+    streams[k].high = load_lanes(one);
+    streams[k].low = load_lanes(zero);
+    streams[k].words = job->words_end;
+    streams[k].tile = reinterpret_cast<uint8_t*>(scratch) + static_cast<size_t>(k) * tile_bytes;
+    for (uint64_t g = (job->row_count + plan.lanes - 1) / plan.lanes; g-- > together && !job->invalid;) {
+      const uint64_t left = job->row_count - g * plan.lanes;
+      const uint32_t rows = left < plan.lanes ? static_cast<uint32_t>(left) : plan.lanes;
+      load_rows(plan, job, &streams[k], g * plan.lanes, rows, bytes);
+      encode_tiles<1, false, Costs>(plan, &streams[k], job, lane_mask(rows));
+    }
+  }
+  bool invalid = false;
+  for (int k = 0; k < count; ++k) invalid = invalid || jobs[k].invalid;
+  if (invalid) return;
+  if (count == 4)
+    encode_together<4, Full, Costs>(plan, jobs, streams, together, bytes);
+  else if (count == 3)
+    encode_together<3, Full, Costs>(plan, jobs, streams, together, bytes);
+  else if (count == 2)
+    encode_together<2, Full, Costs>(plan, jobs, streams, together, bytes);
+  else
+    encode_together<1, Full, Costs>(plan, jobs, streams, together, bytes);
+  for (int k = 0; k < count; ++k) {
+    jobs[k].words = streams[k].words;
+    alignas(64) uint16_t high[kLanes], low[kLanes];
+    store_lanes(high, streams[k].high);
+    store_lanes(low, streams[k].low);
+    for (int l = 0; l < kLanes; ++l) jobs[k].states[l] = static_cast<uint32_t>(high[l]) << 16 | low[l];
+  }
+}
+
+void encode_rans_lanes(const ChannelPlan* plan, EncodeJob* jobs, int count, char* scratch) {
+  if (!plan->small) return encode_rans_ref(plan, jobs, count, scratch);
+  const bool full = plan->lanes == kLanes, costs = jobs[0].count_cost;
+  if (full && costs)
+    encode_blocks<true, true>(*plan, jobs, count, scratch);
+  else if (full)
+    encode_blocks<true, false>(*plan, jobs, count, scratch);
+  else if (costs)
+    encode_blocks<false, true>(*plan, jobs, count, scratch);
+  else
+    encode_blocks<false, false>(*plan, jobs, count, scratch);
+}
+
+}  // namespace
+}  // namespace bince
+
+#endif  // BINCE_CODING_BLOCK_LANES_H_

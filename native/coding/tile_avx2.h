@@ -1,0 +1,166 @@
+// Rows and tiles as tile_avx512.h describes them, in 256-bit halves: lanes 0 to 15 and 16 to 31.  Only for
+// files of the AVX2 target.
+#ifndef BINCE_CODING_TILE_AVX2_H_
+#define BINCE_CODING_TILE_AVX2_H_
+
+#include <immintrin.h>
+
+#include "native/coding/coding_ops.h"
+
+namespace bince {
+namespace {
+
+inline uint32_t padded_channels(uint32_t channels) {
+  return (channels + 15) & ~uint32_t{15};
+}
+
+// Two 8x8 transposes of 16-bit numbers, one in each 128-bit half: number i of r[j] goes to number j of r[i].
+inline void transpose_8x8(__m256i r[8]) {
+  __m256i a[8], b[8];
+  for (int i = 0; i < 4; ++i) {
+    a[2 * i] = _mm256_unpacklo_epi16(r[2 * i], r[2 * i + 1]);
+    a[2 * i + 1] = _mm256_unpackhi_epi16(r[2 * i], r[2 * i + 1]);
+  }
+  for (int h = 0; h < 2; ++h) {
+    for (int i = 0; i < 2; ++i) {
+      b[4 * h + 2 * i] = _mm256_unpacklo_epi32(a[4 * h + i], a[4 * h + 2 + i]);
+      b[4 * h + 2 * i + 1] = _mm256_unpackhi_epi32(a[4 * h + i], a[4 * h + 2 + i]);
+    }
+  }
+  for (int i = 0; i < 4; ++i) {
+    r[2 * i] = _mm256_unpacklo_epi64(b[i], b[4 + i]);
+    r[2 * i + 1] = _mm256_unpackhi_epi64(b[i], b[4 + i]);
+  }
+}
+
+// tile -> bytes [32][C16]
+inline void rows_of_tile(const uint8_t* tile, uint32_t padded, uint8_t* bytes) {
+  for (uint32_t c = 0; c < padded; c += 16) {
+    for (uint32_t half = 0; half < 2; ++half) {
+      __m256i r[8];
+      for (uint32_t i = 0; i < 8; ++i)
+        r[i] = _mm256_load_si256(
+            reinterpret_cast<const __m256i*>(tile + (size_t{c} / 2 + i) * 64 + size_t{half} * 32));
+      transpose_8x8(r);
+      for (uint32_t j = 0; j < 8; ++j) {
+        uint8_t* at = bytes + size_t{padded} * (16 * half + j) + c;
+        _mm_store_si128(reinterpret_cast<__m128i*>(at), _mm256_castsi256_si128(r[j]));
+        _mm_store_si128(reinterpret_cast<__m128i*>(at + size_t{padded} * 8),
+                        _mm256_extracti128_si256(r[j], 1));
+      }
+    }
+  }
+}
+
+// bytes [32][C16] -> tile
+inline void tile_of_rows(const uint8_t* bytes, uint32_t padded, uint8_t* tile) {
+  for (uint32_t c = 0; c < padded; c += 16) {
+    for (uint32_t half = 0; half < 2; ++half) {
+      __m256i r[8];
+      for (uint32_t j = 0; j < 8; ++j) {
+        const uint8_t* at = bytes + size_t{padded} * (16 * half + j) + c;
+        const __m128i low = _mm_load_si128(reinterpret_cast<const __m128i*>(at));
+        const __m128i high = _mm_load_si128(reinterpret_cast<const __m128i*>(at + size_t{padded} * 8));
+        r[j] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+      }
+      transpose_8x8(r);
+      for (uint32_t i = 0; i < 8; ++i)
+        _mm256_store_si256(reinterpret_cast<__m256i*>(tile + (size_t{c} / 2 + i) * 64 + size_t{half} * 32),
+                           r[i]);
+    }
+  }
+}
+
+// All ones in the first `channels - c` of 8 numbers.
+inline __m256i channels_left(uint32_t channels, uint32_t c) {
+  const __m256i number = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(channels - c)), number);
+}
+
+inline __m256i load_ints(const void* at) {
+  return _mm256_load_si256(static_cast<const __m256i*>(at));
+}
+
+inline __m256i symbols_of(const ChannelPlan& plan, const uint8_t* entries, uint32_t c) {
+  const __m128i eight = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(entries));
+  return _mm256_add_epi32(_mm256_cvtepu8_epi32(eight), load_ints(plan.offset + c));
+}
+
+// The first `rows` rows of bytes [32][C16] -> float32 rows: ((offset + entry + median) * step) + shift.
+inline void dequantize_rows(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, float* out) {
+  const uint32_t C = plan.channels, padded = padded_channels(C);
+  for (uint32_t row = 0; row < rows; ++row) {
+    for (uint32_t c = 0; c < C; c += 8) {
+      const __m256i symbols = symbols_of(plan, bytes + size_t{row} * padded + c, c);
+      __m256 x = _mm256_add_ps(_mm256_cvtepi32_ps(symbols), _mm256_load_ps(plan.median + c));
+      x = _mm256_mul_ps(x, _mm256_load_ps(plan.step + c));
+      x = _mm256_add_ps(x, _mm256_load_ps(plan.shift + c));
+      float* at = out + size_t{row} * C + c;
+      if (C - c >= 8)
+        _mm256_storeu_ps(at, x);
+      else
+        _mm256_maskstore_ps(at, channels_left(C, c), x);
+    }
+  }
+}
+
+// As dequantize_rows, to int32 symbols.
+inline void symbol_rows(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, int32_t* out) {
+  const uint32_t C = plan.channels, padded = padded_channels(C);
+  for (uint32_t row = 0; row < rows; ++row)
+    for (uint32_t c = 0; c < C; c += 8)
+      _mm256_maskstore_epi32(out + size_t{row} * C + c, channels_left(C, c),
+                             symbols_of(plan, bytes + size_t{row} * padded + c, c));
+}
+
+// What entries_of_rows() saw.
+struct RowsSeen {
+  bool escapes;  // some entry is an escape
+  bool invalid;  // some value cannot be quantised
+};
+
+// float32 values or int32 symbols -> bytes [32][C16]; rows beyond `rows` stay as they are.
+template <RowType Type>
+inline RowsSeen entries_of_rows(const ChannelPlan& plan, const void* rows_in, uint32_t rows, uint8_t* bytes) {
+  const uint32_t C = plan.channels, padded = padded_channels(C);
+  const __m256i first_bytes = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0,
+                                               4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+  __m256i largest = _mm256_setzero_si256();  // of |symbol|, unsigned
+  __m256i beyond = _mm256_set1_epi32(-1);    // of entry - escape: 0 for an escape, else below
+  for (uint32_t row = 0; row < rows; ++row) {
+    for (uint32_t c = 0; c < C; c += 8) {
+      const __m256i inside = channels_left(C, c);
+      const size_t at = size_t{row} * C + c;
+      __m256i symbols;
+      if (Type == kFloatRows) {
+        const __m256 x = _mm256_maskload_ps(static_cast<const float*>(rows_in) + at, inside);
+        __m256 y =
+            _mm256_mul_ps(_mm256_sub_ps(x, _mm256_load_ps(plan.shift + c)), _mm256_load_ps(plan.gain + c));
+        y = _mm256_sub_ps(y, _mm256_load_ps(plan.median + c));
+        y = _mm256_round_ps(y, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+        symbols = _mm256_cvtps_epi32(y);
+        largest = _mm256_max_epu32(largest, _mm256_and_si256(inside, _mm256_abs_epi32(symbols)));
+      } else {
+        symbols = _mm256_maskload_epi32(static_cast<const int32_t*>(rows_in) + at, inside);
+      }
+      const __m256i escape = load_ints(plan.escape + c);
+      const __m256i v = _mm256_sub_epi32(symbols, load_ints(plan.offset + c));
+      const __m256i entries = _mm256_min_epu32(v, escape);
+      const __m256i difference = _mm256_sub_epi32(entries, escape);
+      beyond = _mm256_max_epi32(beyond, _mm256_blendv_epi8(_mm256_set1_epi32(-1), difference, inside));
+      const __m256i packed = _mm256_shuffle_epi8(entries, first_bytes);
+      const __m128i eight =
+          _mm_unpacklo_epi32(_mm256_castsi256_si128(packed), _mm256_extracti128_si256(packed, 1));
+      _mm_storel_epi64(reinterpret_cast<__m128i*>(bytes + size_t{row} * padded + c), eight);
+    }
+  }
+  const __m256i limit = _mm256_set1_epi32(1 << 30);
+  const __m256i invalid = _mm256_cmpeq_epi32(_mm256_max_epu32(largest, limit), largest);
+  return {_mm256_movemask_epi8(_mm256_cmpeq_epi32(beyond, _mm256_setzero_si256())) != 0,
+          _mm256_movemask_epi8(invalid) != 0};
+}
+
+}  // namespace
+}  // namespace bince
+
+#endif  // BINCE_CODING_TILE_AVX2_H_
