@@ -10,17 +10,20 @@ export class ByteWriter {
   }
 
   u8(value: number): this {
-    this.view.setUint8(this.extend(1), value);
+    const at = this.extend(1);
+    this.view.setUint8(at, value);
     return this;
   }
 
   u16(value: number): this {
-    this.view.setUint16(this.extend(2), value, true);
+    const at = this.extend(2);
+    this.view.setUint16(at, value, true);
     return this;
   }
 
   u32(value: number): this {
-    this.view.setUint32(this.extend(4), value, true);
+    const at = this.extend(4);
+    this.view.setUint32(at, value, true);
     return this;
   }
 
@@ -48,7 +51,8 @@ export class ByteWriter {
   }
 
   raw(bytes: Uint8Array): this {
-    this.bytes.set(bytes, this.extend(bytes.length));
+    const at = this.extend(bytes.length);
+    this.bytes.set(bytes, at);
     return this;
   }
 
@@ -57,6 +61,7 @@ export class ByteWriter {
     return this.bytes.subarray(0, this.length);
   }
 
+  /** Makes room at the end, which may replace `bytes` and `view`; gives back where it begins. */
   private extend(count: number): number {
     const at = this.length;
     this.length += count;

@@ -10,6 +10,7 @@ import { checkBlockPlace, parseBlockHead } from '../decoder/sections.js';
 import { type ByteSource, bytesSource, run } from '../decoder/source.js';
 import { BinceError } from '../errors.js';
 import { type BlockCoder, crc32c } from '../kernels/coding.js';
+import { describe } from '../kernels/description.js';
 import { makeBlockCoder } from './block_format.js';
 import { fileError } from './file_errors.js';
 import { fileSource } from './file_source.js';
@@ -58,7 +59,7 @@ export interface BatchOptions extends RowOptions {
   /** Rows [begin, end) of the file; by default all. */
   readonly begin?: number;
   readonly end?: number;
-  /** Most rows of a batch; by default whole blocks of about 32 MiB. */
+  /** Most rows of a batch; by default whole blocks, at most 64 MiB unless one is larger. */
   readonly batchRows?: number;
   /** Leave out the rows of damaged blocks instead of failing at them; `firstRow` tells. Default false. */
   readonly skipDamaged?: boolean;
@@ -89,9 +90,14 @@ export interface Verification {
   readonly bad: readonly BadBlock[];
 }
 
-/** Coded bytes and decoded values that one native call takes, unless a single block is larger. */
+/** Coded bytes that one native call takes, unless a single block is larger. */
 const kChunkBytes = 2 ** 23;
-const kChunkValues = 2 ** 23;
+/**
+ * Decoded values of one native call, for each two threads. Fresh memory of more than about 8 MiB costs more than
+ * decoding into it (every page is new, and soon garbage), so a call takes no more blocks than keep the threads busy.
+ */
+const kChunkValues = 2 ** 21;
+const kMaxChunkValues = 2 ** 24;
 
 /** Blocks [first, end) that one native call decodes. */
 interface Chunk {
@@ -249,6 +255,8 @@ export class BinceReader implements AsyncDisposable {
   /** Cuts the blocks that hold rows [begin, end) into chunks that touch and are not too large. */
   private *chunks(begin: number, end: number): Generator<Chunk, undefined, undefined> {
     const { blocks } = this.layout;
+    const { threads } = describe();
+    const most = Math.min(kMaxChunkValues, kChunkValues * Math.max(1, threads >> 1));
     if (begin === end) return undefined;
     const last = findBlock(blocks, end - 1);
     for (let first = findBlock(blocks, begin); first <= last; ) {
@@ -260,7 +268,7 @@ export class BinceReader implements AsyncDisposable {
         bytes += more;
         values += rows * this.header.channels;
         const before = blocks[stop - 1]!;
-        if (offset !== before.offset + before.bytes || bytes > kChunkBytes || values > kChunkValues) break;
+        if (offset !== before.offset + before.bytes || bytes > kChunkBytes || values > most) break;
       }
       yield { first, end: stop };
       first = stop;

@@ -4,13 +4,20 @@ import { kSymbolLimit } from '../decoder/header.js';
 import { BinceError } from '../errors.js';
 import type { CodecModel } from './model.js';
 
+/** Values that are tested together. */
+const kStride = 256;
+
+function bitsOf(values: Float32Array): Int32Array {
+  return new Int32Array(values.buffer, values.byteOffset, values.length);
+}
+
 /** n * channels values, row-major; an Int32Array holds symbols. */
 export type Rows = Float32Array | Int32Array;
 
 export class RowCheck {
   private readonly model: Pick<CodecModel, 'channels' | 'median' | 'step' | 'shift'>;
-  /** Values up to this magnitude are fine in every channel. */
-  private readonly safe: number;
+  /** Values whose magnitude has at most these bits are fine in every channel. */
+  private readonly safeBits: number;
 
   constructor(model: Pick<CodecModel, 'channels' | 'median' | 'step' | 'shift'>) {
     this.model = model;
@@ -19,7 +26,7 @@ export class RowCheck {
       const symbols = 0.99 * kSymbolLimit - Math.abs(model.median[c]!);
       safe = Math.min(safe, 0.99 * symbols * model.step[c]! - Math.abs(model.shift[c]!));
     }
-    this.safe = Math.min(safe, 3e38);
+    this.safeBits = bitsOf(Float32Array.of(Math.max(0, Math.min(safe, 3e38))))[0]!;
   }
 
   /** The index of the first value that cannot be coded, or -1. */
@@ -27,11 +34,16 @@ export class RowCheck {
     if (rows instanceof Int32Array) {
       return rows.findIndex((symbol) => symbol <= -kSymbolLimit || symbol >= kSymbolLimit);
     }
-    const { safe } = this;
-    for (let i = 0; i < rows.length; i++) {
-      const x = rows[i]!;
-      // Written so that NaN fails too.
-      if (!(x <= safe && x >= -safe) && !this.isCodable(x, i % this.model.channels)) return i;
+    // Magnitudes of floats are ordered as their bits are, with infinity and NaN above all numbers.
+    const { safeBits } = this;
+    const bits = bitsOf(rows);
+    for (let begin = 0; begin < bits.length; begin += kStride) {
+      const end = Math.min(begin + kStride, bits.length);
+      let margin = 0;
+      for (let i = begin; i < end; i++) margin |= safeBits - (bits[i]! & 0x7fffffff);
+      for (let i = begin; margin < 0 && i < end; i++) {
+        if (!this.isCodable(rows[i]!, i % this.model.channels)) return i;
+      }
     }
     return -1;
   }

@@ -1,5 +1,6 @@
 /** Writes .bince files from streams of rows. */
 import { type FileHandle, open } from 'node:fs/promises';
+import { setImmediate } from 'node:timers/promises';
 import { kMaxBlockValues } from '../decoder/block.js';
 import { DamagedFileError } from '../decoder/damage.js';
 import { type JsonValue, kCoders, kMaxBlockRows } from '../decoder/header.js';
@@ -52,6 +53,7 @@ export interface WriterStatistics {
 /** Input that is encoded at once: enough blocks for every thread, bounded in memory. */
 const kChunkBytes = 2 ** 25;
 const kMaxChunkBlocks = 64;
+const kYieldValues = 2 ** 20;
 
 /** What a session of writing begins with. */
 interface Session {
@@ -93,6 +95,7 @@ export class BinceWriter implements AsyncDisposable {
   private spare: Rows | undefined;
   private pendingRows = 0;
   private rowsTaken = 0;
+  private valuesSinceYield = 0;
   private blocksSubmitted = 0;
   private blocksStored = 0;
   private rowsStored = 0;
@@ -248,9 +251,9 @@ export class BinceWriter implements AsyncDisposable {
   }
 
   /** Runs a step after whose failure nothing can be saved. */
-  private async guard(step: () => Promise<void>): Promise<void> {
+  private async guard<T>(step: () => Promise<T>): Promise<T> {
     try {
-      await step();
+      return await step();
     } catch (error) {
       if (this.state === 'open') {
         this.state = 'failed';
@@ -271,15 +274,23 @@ export class BinceWriter implements AsyncDisposable {
       const direct = this.pendingRows === 0 && end - row >= this.chunkRows;
       const count = Math.min(end - row, this.chunkRows - this.pendingRows);
       const chunk = rows.subarray(row * channels, (row + count) * channels);
-      const bad = this.check.find(chunk);
-      const error =
-        bad < 0 ? undefined : this.check.error(chunk, bad, this.session.firstRow + this.rowsTaken);
+      const bad = direct ? await this.guard(() => this.submitDirect(chunk)) : this.check.find(chunk);
       const good = bad < 0 ? chunk : chunk.subarray(0, bad - (bad % channels));
-      await this.guard(() => (direct && !error ? this.submitDirect(good) : this.keep(good)));
+      if (!direct || bad >= 0) await this.guard(() => this.keep(good));
+      await this.yieldSometimes(chunk.length);
+      const firstRow = this.session.firstRow + this.rowsTaken;
       this.rowsTaken += good.length / channels;
-      if (error) throw error;
+      if (bad >= 0) throw this.check.error(chunk, bad, firstRow);
       row += count;
     }
+  }
+
+  /** Lets other work of the process go on after every few megabytes, also where rows come from memory. */
+  private async yieldSometimes(values: number): Promise<void> {
+    this.valuesSinceYield += values;
+    if (this.valuesSinceYield < kYieldValues) return;
+    this.valuesSinceYield = 0;
+    await setImmediate();
   }
 
   private checkBatch(batch: Rows | RowBatch): Rows {
@@ -303,10 +314,31 @@ export class BinceWriter implements AsyncDisposable {
     return rows;
   }
 
-  /** Encodes rows from the caller's memory, so it waits until they have been read. */
-  private async submitDirect(rows: Rows): Promise<void> {
-    const encoded = await this.submit(rows);
-    await encoded;
+  /**
+   * Encodes a chunk from the caller's memory, so it waits until that has been read. The encoder finds rows that cannot
+   * be coded: then nothing of the chunk is taken and the index of the first such value is returned, otherwise -1.
+   */
+  private async submitDirect(rows: Rows): Promise<number> {
+    // The failure waits as a value, so that it is not unseen while the chunk before is awaited.
+    const encoded = this.encode(rows).catch((error: unknown) => ({ error }));
+    await this.tail;
+    const blocks = await encoded;
+    if ('error' in blocks) {
+      const { error } = blocks;
+      const bad =
+        error instanceof BinceError && error.code === 'BINCE_INVALID_VALUE' ? this.check.find(rows) : -1;
+      if (bad < 0) throw error;
+      return bad;
+    }
+    this.blocksSubmitted += blocks.sectionBytes.length;
+    this.tail = this.store(blocks);
+    this.tail.catch(() => {});
+    return -1;
+  }
+
+  private encode(rows: Rows): Promise<EncodedBlocks> {
+    const { signal, blocks, coder } = this.session;
+    return coder.encode(rows, { firstBlock: blocks + this.blocksSubmitted, ...(signal ? { signal } : {}) });
   }
 
   /** Copies rows to the pending ones and encodes those when they fill a chunk. */
@@ -325,7 +357,7 @@ export class BinceWriter implements AsyncDisposable {
     const current = this.pending?.constructor === Kind ? this.pending : undefined;
     if (current && current.length >= length) return;
     const most = this.chunkRows * this.session.coding.channels;
-    const larger = new Kind(Math.min(most, Math.max(2 * (current?.length ?? 0), length)));
+    const larger = new Kind(Math.min(most, Math.max(4 * (current?.length ?? 0), length)));
     if (current && this.pendingRows > 0) larger.set(current);
     this.pending = larger;
   }
@@ -334,31 +366,16 @@ export class BinceWriter implements AsyncDisposable {
     if (this.pendingRows === 0) return;
     const { channels } = this.session.coding;
     const rows = this.pending!.subarray(0, this.pendingRows * channels);
-    await this.submit(rows);
+    const encoded = this.encode(rows);
+    this.blocksSubmitted += Math.ceil(this.pendingRows / this.session.blockRows);
+    const before = this.tail;
+    // Both are awaited together, so that neither rejects unseen.
+    this.tail = Promise.all([encoded, before]).then(([blocks]) => this.store(blocks));
+    this.tail.catch(() => {});
+    await before;
     // The chunk before has been stored, so its memory is free; this chunk's is free after the next.
     [this.pending, this.spare] = [this.spare, this.pending];
     this.pendingRows = 0;
-  }
-
-  /** Starts to encode a chunk and, behind it, to store it; waits for the chunk before. */
-  private async submit(rows: Rows): Promise<Promise<unknown>> {
-    const { session } = this;
-    const firstBlock = session.blocks + this.blocksSubmitted;
-    const count = rows.length / session.coding.channels;
-    this.blocksSubmitted += Math.ceil(count / session.blockRows);
-    const encoded = session.coder.encode(rows, {
-      firstBlock,
-      ...(session.signal ? { signal: session.signal } : {}),
-    });
-    const before = this.tail;
-    this.tail = (async () => {
-      // Both are awaited together, so that neither rejects unseen.
-      const [blocks] = await Promise.all([encoded, before]);
-      await this.store(blocks);
-    })();
-    this.tail.catch(() => {});
-    await before;
-    return encoded;
   }
 
   private async store(blocks: EncodedBlocks): Promise<void> {

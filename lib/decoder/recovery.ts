@@ -47,6 +47,9 @@ const kAttemptCost = 4096;
 /** Blocks that one damaged place may swallow. */
 const kMaxSwallowed = 3;
 const kWindowBytes = 2 ** 23;
+/** While searching, a block is not believed to be more than this many times as long as the longest so far. */
+const kMaxGrowth = 4;
+const kAlwaysBelieved = 2 ** 16;
 
 type Section =
   | { readonly kind: 'block'; readonly bytes: number; readonly rows: number; readonly number: number }
@@ -148,6 +151,9 @@ class SectionSearch {
   private readonly header: BinceHeader;
   private readonly checksum: Checksum;
   private budget = kSearchBudget;
+  /** The longest payload of a whole block so far, and what is believed while searching. */
+  private longest = 0;
+  private believed = Number.POSITIVE_INFINITY;
   private window: Uint8Array = new Uint8Array(0);
   private windowOffset = 0;
 
@@ -180,11 +186,12 @@ class SectionSearch {
   ): Generator<Request, Section | undefined, Uint8Array> {
     const head = parseBlockHead(start, 0, this.header, first);
     const bytes = head.headBytes + head.payloadBytes;
-    if (bytes > this.size - at) return undefined;
+    if (bytes > this.size - at || head.payloadBytes > this.believed) return undefined;
     const payload = yield* this.bytes(at + head.headBytes, head.payloadBytes);
     for (let number = first; number <= last; number++) {
       this.budget -= head.payloadBytes;
       if (blockCrc(head, payload, this.header, number, this.checksum) === head.crc) {
+        this.longest = Math.max(this.longest, head.payloadBytes);
         return { kind: 'block', bytes, rows: head.rows, number };
       }
     }
@@ -214,7 +221,20 @@ class SectionSearch {
       const section = yield* this.sectionAt(claimed, first, last);
       if (section) return { section, offset: claimed };
     }
-    for (let offset = at + 1; offset < this.size && this.budget > 0; offset++) {
+    if (this.longest > 0) this.believed = kMaxGrowth * this.longest + kAlwaysBelieved;
+    try {
+      return yield* this.searchFrom(at + 1, first, last);
+    } finally {
+      this.believed = Number.POSITIVE_INFINITY;
+    }
+  }
+
+  private *searchFrom(
+    begin: number,
+    first: number,
+    last: number,
+  ): Generator<Request, { section: Section; offset: number } | undefined, Uint8Array> {
+    for (let offset = begin; offset < this.size && this.budget > 0; offset++) {
       const window = yield* this.windowAt(offset);
       let i = offset - this.windowOffset;
       while (i < window.length && !this.mayBegin(window, i)) i++;

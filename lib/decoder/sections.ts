@@ -42,7 +42,10 @@ export function parseBlockHead(
   const payloadBytes = cursor.varint();
   const wordBytes = payloadBytes - escapeBytes;
   const firstBytes = header.coder === 'rans' ? 4 * Math.min(header.lanes, rows) : 2;
-  if (wordBytes < firstBytes || wordBytes % 2 !== 0) {
+  // A symbol takes at most one word and one escape of at most 8 bytes.
+  const values = rows * header.channels;
+  const tooMany = wordBytes > firstBytes + 2 * values || escapeBytes > 8 * values || payloadBytes >= 2 ** 32;
+  if (wordBytes < firstBytes || wordBytes % 2 !== 0 || tooMany) {
     cursor.fail(`${payloadBytes} bytes of payload with ${escapeBytes} of escapes`);
   }
   if (!canHold(payloadBytes, rows, header)) {

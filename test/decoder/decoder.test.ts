@@ -74,7 +74,7 @@ describe('the TypeScript decoder', () => {
           );
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   });
 
