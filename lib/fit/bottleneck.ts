@@ -10,7 +10,7 @@
  * channel whose values all round to one symbol has an error bounded by its own spread, not by the step. Rounding to
  * the nearest makes the error continuous in gain and shift, so its gradient is exact without a straight-through trick.
  *
- * In the last fifth of the steps gain and shift rest, and the network learns the probabilities of the symbols
+ * In the first fifth of the steps the network learns alone; in the last fifth gain and shift rest, and it learns the probabilities of the symbols
  * themselves. At high rate the best steps 1 / gain are 4 beta (L1) or sqrt(6 beta) (squared error), in the units of
  * the data; training begins there.
  */
@@ -75,11 +75,12 @@ export interface BottleneckReport extends FitReport {
 const kTailMass = 2 ** -16;
 /** The network's start is this wide for a density of deviation 1. */
 const kInitScale = 10;
-/** The share of the steps in which gain and shift move. */
-const kMovingShare = 0.8;
+/** The shares of the steps between which gain and shift move: not before the network knows the densities. */
+const kMovesFrom = 0.2;
+const kMovesTo = 0.8;
 /** Steps between looks at the rate, and the power of its ratio to the target by which beta moves. */
 const kSteeringInterval = 10;
-const kSteering = 1;
+const kSteering = 0.3;
 
 /** Trains on vectors. The same seed, rows and backend give the same model, whatever the number of threads. */
 export async function fitBottleneck(
@@ -188,14 +189,15 @@ class Trainer {
     ]);
     const rows = new Float32Array(batch * channels);
     const gradients = new DistortionGradients(channels, this.#settings.distortion);
-    const frozenAfter = Math.floor(kMovingShare * steps);
+    const movesFrom = Math.floor(kMovesFrom * steps);
+    const movesTo = Math.floor(kMovesTo * steps);
     let average = Number.NaN;
     for (let step = 0; step < steps; step++) {
-      const moving = step < frozenAfter;
+      const moving = step >= movesFrom && step < movesTo;
       batches.fill(rows);
       const call = factorizedBackward(rows, {
         ...{ channels, parameters: this.#parameters, logGain: this.#logGain, shift: this.#shift },
-        ...{ quantize: moving ? 'noise' : 'round', seed, firstRow: step * batch, dx: false },
+        ...{ quantize: step < movesTo ? 'noise' : 'round', seed, firstRow: step * batch, dx: false },
         dbits: (this.beta * Math.LN2) / batch,
         ...(signal ? { signal } : {}),
       });
@@ -207,25 +209,24 @@ class Trainer {
       if (moving) {
         gradients.addTo(dlogGain!, dshift!);
         quantizer.step(lr * fall, [dlogGain!, dshift!]);
-        if (step % kSteeringInterval === 0) await this.#steer(rows, step / frozenAfter, signal);
+        if (step % kSteeringInterval === 0) await this.#steer(rows, signal);
       }
-      average = step === 0 || step === frozenAfter ? bits / batch : 0.95 * average + (0.05 * bits) / batch;
+      average = step === 0 || step === movesTo ? bits / batch : 0.95 * average + (0.05 * bits) / batch;
       onProgress?.({ step: step + 1, steps, bitsPerRow: average, beta: this.beta });
     }
   }
 
-  /** Moves beta so that the rate of the rounded values comes to the target; `done` is the share of the steps. */
-  async #steer(rows: Float32Array, done: number, signal: AbortSignal | undefined): Promise<void> {
+  /** Moves beta so that the rate of the rounded values comes to the target. */
+  async #steer(rows: Float32Array, signal: AbortSignal | undefined): Promise<void> {
     const { batch, bits, beta } = this.#settings;
-    // The first steps' rate is the untrained network's, which says nothing of beta.
-    if (beta !== undefined || done < 0.1) return;
+    if (beta !== undefined) return;
     const rounded = await factorizedForward(rows, {
       ...{ channels: this.#sample.channels, parameters: this.#parameters, quantize: 'round' },
       ...{ logGain: this.#logGain, shift: this.#shift },
       ...(signal ? { signal } : {}),
     });
     const ratio = Math.min(2, Math.max(0.5, rounded.bits / batch / bits));
-    this.beta *= ratio ** (kSteering * (1 - 0.5 * done));
+    this.beta *= ratio ** kSteering;
   }
 
   /** The model as trained so far: quantiles solved, tables built. */
