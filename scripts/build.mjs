@@ -1,6 +1,6 @@
 // Builds the addon and the TypeScript.   node scripts/build.mjs [--native | --ts]      default: both
 import { spawnSync } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -17,4 +17,5 @@ if (only !== '--ts') run(process.execPath, [`${root}scripts/build_native.mjs`]);
 if (only !== '--native') {
   rmSync(`${root}dist`, { recursive: true, force: true });
   run(`${root}node_modules/.bin/tsc`, ['-p', 'tsconfig.build.json']);
+  chmodSync(`${root}dist/cli/main.js`, 0o755); // for npx in the checkout
 }
