@@ -10,10 +10,14 @@
 #include "native/core/inline.h"
 #include "native/entropy/widths.h"
 
+// Inner loops unroll; the loop over hidden layers stays one on the CPU, where its code would outgrow the
+// cache of decoded instructions, and unrolls on a GPU, where parameters and trace must be registers.
 #if defined(__CUDACC__)
 #define BINCE_UNROLL _Pragma("unroll")
+#define BINCE_KEEP_LOOP _Pragma("unroll")
 #else
 #define BINCE_UNROLL _Pragma("GCC unroll 8")
+#define BINCE_KEEP_LOOP _Pragma("GCC unroll 1")
 #endif
 
 namespace bince {
@@ -82,7 +86,7 @@ BINCE_INLINE void network_forward(const Widths& w, const typename L::V* p, const
   V h[kWidth][B];
   affine<L, B, kWidth, 1>(1, first, p, p + first, value, h);
   gate<L, B, kWidth>(first, p + 2 * first, h, trace->t[0], trace->x[0]);
-  BINCE_UNROLL for (int k = 1; k < NetworkShape<kDefault>::kHidden && k < hidden; ++k) {
+  BINCE_KEEP_LOOP for (int k = 1; k < NetworkShape<kDefault>::kHidden && k < hidden; ++k) {
     const int in = layer_width<kDefault>(w, k), out = layer_width<kDefault>(w, k + 1);
     const V* matrix = p + layer_matrix<kDefault>(w, k);
     const V* bias = matrix + in * out;
@@ -146,7 +150,7 @@ BINCE_INLINE void network_backward(const Widths& w, const typename L::V* p,
   const int last = layer_matrix<kDefault>(w, hidden), width = layer_width<kDefault>(w, hidden);
   affine_backward<L, B, 1, kWidth>(width, 1, p + last, trace.x[hidden - 1], dlogit, d + last,
                                    d + last + width, dx);
-  BINCE_UNROLL for (int k = hidden - 1; k > 0; --k) {
+  BINCE_KEEP_LOOP for (int k = hidden - 1; k > 0; --k) {
     const int in = layer_width<kDefault>(w, k), out = layer_width<kDefault>(w, k + 1);
     const int matrix = layer_matrix<kDefault>(w, k), bias = matrix + in * out, factor = bias + out;
     gate_backward<L, B, kWidth>(out, p + factor, trace.t[k], dx, d + factor, dh);
