@@ -1,8 +1,8 @@
-// Peers of the coder, asked for one timing at a time: a line "htscodecs encode|decode" or "scalar encode|decode" on
-// standard input, a line "seconds bytes" on standard output.
+// Peers of the coder, asked for one timing at a time: a line "htscodecs encode|decode" or "scalar
+// encode|decode" on standard input, a line "seconds bytes" on standard output.
 //   coding_peers FILE CHANNELS      FILE holds rows of CHANNELS symbols, a byte each
-// htscodecs: rANS 32x16 with one table for all channels.  scalar: one 32-bit state, a table a channel, a division a
-// symbol on the way in, a search on the way out; what one writes down from the textbook.
+// htscodecs: rANS 32x16 with one table for all channels.  scalar: one 32-bit state, a table a channel, a
+// division a symbol on the way in, a search on the way out; what one writes down from the textbook.
 #include <chrono>
 #include <cstdint>
 #include <cstdio>

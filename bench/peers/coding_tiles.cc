@@ -1,5 +1,5 @@
-// The AVX-512 coder between streams and symbol tiles alone, without rows, sections and checksums: it reaches inside the
-// backend's file.  Prints "encode decode" in symbols a second for each line on standard input.
+// The AVX-512 coder between streams and symbol tiles alone, without rows, sections and checksums: it reaches
+// inside the backend's file.  Prints "encode decode" in symbols a second for each line on standard input.
 #include <chrono>
 #include <iostream>
 #include <string>
