@@ -1,5 +1,6 @@
 // libFuzzer: the block decoder, both coders, every backend.  The first byte chooses the format; the payload's
-// checksum is made to fit, so that the coder itself is reached.  Every backend must decode the same, or refuse.
+// checksum is made to fit, so that the coder itself is reached.  Every backend must decode the same, or
+// refuse.
 #include "test/native/coding_fixture.h"
 
 using namespace coding_test;
