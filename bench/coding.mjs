@@ -39,6 +39,7 @@ function compile(folder, name, sources, flags, log) {
     '-std=c++17',
     '-march=native',
     '-ffp-contract=off',
+    '-DBINCE_X86',
     `-I${root}`,
     `-I${root}native/include`,
   ];

@@ -132,9 +132,8 @@ const preparedByTables = new WeakMap<CdfTables, PreparedTables>();
  * Throws BINCE_INVALID_ARGUMENT for tables that are not strictly increasing from 0 to 65536.
  */
 export function prepareTables(tables: CdfTables): PreparedTables {
-  let prepared = preparedByTables.get(tables);
+  let prepared = preparedByTables.get(checkTables(tables));
   if (!prepared) {
-    checkTables(tables);
     prepared = native().codingTables(tables.cdf, tables.start, tables.offset);
     preparedByTables.set(tables, prepared);
   }

@@ -117,7 +117,10 @@ BINCE_INLINE uint32_t find_entry(const DecodeEntry* decode, const uint16_t* buck
     else
       high = middle - 1;
   }
-  while (low < high && decode[low + 1].start <= slot) ++low;
+  // One step without a branch: most buckets hold at most one boundary, and nobody can predict its side.
+  const uint32_t next = low + (low < high ? 1 : 0);
+  low = decode[next].start <= slot ? next : low;
+  while (__builtin_expect(low < high && decode[low + 1].start <= slot, 0)) ++low;
   return low;
 }
 
