@@ -40,7 +40,7 @@ export function demoCommand(): Command {
       '--queries <n>',
       'test rows whose nearest neighbours are searched, of 10,000',
       integer(1, 10_000),
-      2000,
+      1000,
     )
     .option('-o, --output <file>', 'keep the .bince file of the trained bottleneck here');
   return setAction<DemoOptions>(command, async (session, options) => {
