@@ -33,7 +33,7 @@ export function setAction<Options extends CommonOptions>(
   run: (session: Session, options: Options, args: string[]) => Promise<void>,
 ): Command {
   command.optionsGroup('Common options:');
-  for (const option of commonOptions()) command.addOption(option);
+  for (const option of commonOptions('command')) command.addOption(option);
   return command.action(async (...received: unknown[]) => {
     const options = command.optsWithGlobals<Options>();
     applyToEnvironment(options);

@@ -4,7 +4,7 @@ import { BinceWriter, type CodecModel, loadModel, type WriterStatistics } from '
 import { openVectors, type VectorFile } from '../data/index.js';
 import { BinceError } from '../errors.js';
 import { createCommand, type Session, setAction } from './command.js';
-import { checkInput, outputTarget } from './files.js';
+import { checkInput, checkOutput, outputTarget } from './files.js';
 import { type CommonOptions, integer } from './options.js';
 import { Progress } from './progress.js';
 import { bytes, count, duration, fields, significant } from './terminal.js';
@@ -40,6 +40,7 @@ export function compressCommand(): Command {
     .option('--tensor <name>', 'which tensor of a .safetensors file');
   return setAction<CompressOptions>(command, async (session, options, [path]) => {
     const target = outputTarget(options.output, session.report.json);
+    await checkOutput(options.output);
     await checkInput(options.model, 'a model, .safetensors');
     const vectors = await openVectors(path!, options);
     try {

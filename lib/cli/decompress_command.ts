@@ -4,7 +4,7 @@ import { BinceReader } from '../codec/index.js';
 import { NpyWriter } from '../data/index.js';
 import { BinceError } from '../errors.js';
 import { createCommand, type Session, setAction } from './command.js';
-import { checkInput, outputTarget } from './files.js';
+import { checkInput, checkOutput, outputTarget } from './files.js';
 import { type CommonOptions, type RowRange, rowRange } from './options.js';
 import { Progress } from './progress.js';
 import { count, duration, fields } from './terminal.js';
@@ -39,6 +39,7 @@ export function decompressCommand(): Command {
     .option('--recover', 'read what is left of a file that was cut off');
   return setAction<DecompressOptions>(command, async (session, options, [path]) => {
     const target = outputTarget(options.output, session.report.json);
+    await checkOutput(options.output);
     await checkInput(path!, 'a .bince file');
     await using reader = await BinceReader.open(path!, {
       recover: options.recover ?? false,

@@ -15,6 +15,7 @@ import { losslessSizes } from './demo/lossless_sizes.js';
 import { kPixels, type LabelledImages, pixelRows, readMnist } from './demo/mnist.js';
 import { type Labelled, neighbourAccuracy } from './demo/nearest_neighbour.js';
 import { sparseRows } from './demo/sparse_rows.js';
+import { checkOutput } from './files.js';
 import { type CommonOptions, integer, positiveNumber } from './options.js';
 import { Progress } from './progress.js';
 import { significant } from './terminal.js';
@@ -39,10 +40,11 @@ export function demoCommand(): Command {
       '--queries <n>',
       'test rows whose nearest neighbours are searched, of 10,000',
       integer(1, 10_000),
-      2000,
+      1000,
     )
     .option('-o, --output <file>', 'keep the .bince file of the trained bottleneck here');
   return setAction<DemoOptions>(command, async (session, options) => {
+    if (options.output) await checkOutput(options.output);
     const folder = await mkdtemp(join(tmpdir(), 'bince-demo-'));
     try {
       const result = await runDemo(folder, options, session);

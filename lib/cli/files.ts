@@ -1,5 +1,6 @@
 /** Names of files on the command line: `-` is stdout, and some mistakes are worth a hint. */
 import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { BinceError } from '../errors.js';
 import { usageError } from './failures.js';
 
@@ -24,4 +25,21 @@ export async function checkInput(path: string, what: string): Promise<void> {
   });
   if (found.isDirectory())
     throw new BinceError('BINCE_IO', `${path}: is a folder`, { hint: `name a file in it: ${what}` });
+}
+
+/** Fails before the work, not after it, where the output cannot be put in place. */
+export async function checkOutput(path: string): Promise<void> {
+  if (path === '-') return;
+  const folder = dirname(path);
+  const parent = await stat(folder).catch(() => undefined);
+  if (!parent?.isDirectory()) {
+    throw new BinceError('BINCE_NOT_FOUND', `cannot write ${path}: there is no folder ${folder}`, {
+      hint: `make it first: mkdir -p ${folder}`,
+    });
+  }
+  const existing = await stat(path).catch(() => undefined);
+  if (existing?.isDirectory())
+    throw new BinceError('BINCE_IO', `cannot write ${path}: it is a folder`, {
+      hint: 'name a file in it with -o',
+    });
 }

@@ -5,6 +5,7 @@ import { openVectors, type VectorFile } from '../data/index.js';
 import { type FitReport, type FittedModel, fitBottleneck, fitEcsq } from '../fit/index.js';
 import { createCommand, type Session, setAction } from './command.js';
 import { usageError } from './failures.js';
+import { checkOutput } from './files.js';
 import { type CommonOptions, integer, positiveNumber } from './options.js';
 import { Progress } from './progress.js';
 import { count, duration, fields, significant } from './terminal.js';
@@ -73,6 +74,7 @@ export function fitCommand(): Command {
     .option('--seed <n>', 'seed of batches and noise', integer(0, 2 ** 31 - 1));
   return setAction<FitOptions>(command, async (session, options, [path]) => {
     const method = chooseMethod(options);
+    await checkOutput(options.output);
     const started = performance.now();
     const vectors = await openVectors(path!, options);
     try {

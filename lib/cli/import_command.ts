@@ -10,7 +10,7 @@ import {
   solveQuantiles,
 } from '../kernels/index.js';
 import { createCommand, type Session, setAction } from './command.js';
-import { checkInput } from './files.js';
+import { checkInput, checkOutput } from './files.js';
 import type { CommonOptions } from './options.js';
 import { count, fields, significant } from './terminal.js';
 
@@ -36,6 +36,7 @@ export function importCommand(): Command {
     .option('--name <name>', 'name of the model');
   setAction<ImportOptions>(command, async (session, options, [path]) => {
     await checkInput(path!, 'a state dictionary, .safetensors');
+    await checkOutput(options.output);
     const state = await readState(path!);
     const { prefix } = options;
     const found = compressai.importStateDict(state, prefix === undefined ? {} : { prefix });

@@ -28,7 +28,7 @@ function createProgram(): Command {
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [command]', 'print help of a command');
   program.optionsGroup('Common options:');
-  for (const option of commonOptions()) program.addOption(option);
+  for (const option of commonOptions('program')) program.addOption(option);
   program.addHelpText(
     'after',
     `

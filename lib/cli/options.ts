@@ -50,15 +50,20 @@ export interface CommonOptions {
   readonly backend?: string;
 }
 
-export function commonOptions(): Option[] {
+/** On the program itself the environment is left out: it would outdo the flags of the command. */
+export function commonOptions(level: 'program' | 'command'): Option[] {
+  const threads = new Option(
+    '--threads <n>',
+    'threads of the kernels; default: the processors allowed',
+  ).argParser(integer(1, 1024));
+  const backend = new Option(
+    '--backend <name>',
+    'kernels to use; default: the fastest that runs here',
+  ).choices(['ref', 'avx2', 'avx512']);
   return [
     new Option('--json', 'write JSON lines to stdout'),
     new Option('-q, --quiet', 'no progress, no remarks'),
-    new Option('--threads <n>', 'threads of the kernels; default: the processors allowed')
-      .env('BINCE_THREADS')
-      .argParser(integer(1, 1024)),
-    new Option('--backend <name>', 'kernels to use; default: the fastest that runs here')
-      .env('BINCE_BACKEND')
-      .choices(['ref', 'avx2', 'avx512']),
+    level === 'command' ? threads.env('BINCE_THREADS') : threads,
+    level === 'command' ? backend.env('BINCE_BACKEND') : backend,
   ];
 }

@@ -61,7 +61,7 @@ export class Progress {
     const bar =
       paint(process.stderr, 'cyan', '━'.repeat(cells)) +
       paint(process.stderr, 'dim', '─'.repeat(kBarCells - cells));
-    const width = Math.max(20, (process.stderr.columns ?? 80) - kBarCells - 2);
+    const width = Math.max(20, (process.stderr.columns || 80) - kBarCells - 2);
     process.stderr.write(`\r\u001b[K${bar} ${this.#text().slice(0, width)}`);
     this.#drawn = true;
   }

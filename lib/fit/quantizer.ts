@@ -11,6 +11,8 @@ export interface Quantized {
   readonly histogram: Histogram;
   /** Sum of squared differences between the values and their reconstructions. */
   readonly squaredError: number;
+  /** Sum of their absolute differences. */
+  readonly absoluteError: number;
   /** Largest |symbol|. */
   readonly reach: number;
 }
@@ -29,6 +31,7 @@ export function quantizeColumn(
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
   let squaredError = 0;
+  let absoluteError = 0;
   for (let i = 0; i < values.length; i++) {
     const x = values[i]!;
     const symbol = round(round(round(x - shift) * gain) - median) + kRound - kRound;
@@ -37,10 +40,12 @@ export function quantizeColumn(
     if (symbol > high) high = symbol;
     const difference = x - round(round(round(symbol + median) * step) + shift);
     squaredError += difference * difference;
+    absoluteError += Math.abs(difference);
   }
   return {
     histogram: countSymbols(symbols.subarray(0, values.length), low, high),
     squaredError,
+    absoluteError,
     reach: Math.max(Math.abs(low), Math.abs(high)),
   };
 }

@@ -54,8 +54,8 @@ describe('NpyWriter', () => {
   it('says why a file cannot be written', async () => {
     const target = join(folder, 'no', 'such', 'x.npy');
     await expect(NpyWriter.create(target, { rows: 1, channels: 1 })).rejects.toMatchObject({
-      code: 'BINCE_IO',
-      hint: expect.stringContaining('mkdir -p'),
+      code: 'BINCE_NOT_FOUND',
+      message: expect.stringContaining(target),
     });
   });
 
