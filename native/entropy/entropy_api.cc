@@ -41,8 +41,9 @@ bince_status check_quantize(int32_t quantize) {
 
 bince_status check_floor(double given, double usual, const char* name, double* floor) {
   *floor = given == 0 ? usual : given;
-  if (!(*floor > 0) || !std::isfinite(*floor))
-    return fail(BINCE_INVALID_ARGUMENT, "%s: expected a positive number, received %g", name, given);
+  // Far inside float32: the reciprocal and the logarithm of a bound are taken.
+  if (!(*floor >= 1e-30 && *floor <= 1))
+    return fail(BINCE_INVALID_ARGUMENT, "%s: expected a number from 1e-30 to 1, received %g", name, given);
   return BINCE_OK;
 }
 
@@ -188,7 +189,7 @@ bince_status explain(const FactorizedArgs& args) {
           return fail(BINCE_INVALID_VALUE, "x: row %lld, channel %lld overflows after scale and shift",
                       static_cast<long long>(n), static_cast<long long>(c));
       }
-  return fail(BINCE_INVALID_VALUE, "params: a channel's network overflows at the values given");
+  return fail(BINCE_INVALID_VALUE, "params: a channel's network or its gradient overflows at the values given");
 }
 
 bince_status run_factorized(bince_context* context, const bince_factorized_options* options,
