@@ -123,8 +123,8 @@ void prepare_contrastive(const ContrastiveProblem& problem, ContrastivePrepared*
 }
 
 bince_status finish_loss(const ContrastiveProblem& problem, const ContrastivePrepared& prepared,
-                 const double* row_loss, const double* column_loss, double sum_of_squares,
-                 const ContrastiveResults& results) {
+                         const double* row_loss, const double* column_loss, double sum_of_squares,
+                         const ContrastiveResults& results) {
   double loss = 0;
   for (int64_t i = 0; i < problem.rows; ++i) loss += prepared.row_factor[i] * row_loss[i];
   if (prepared.column_factor)

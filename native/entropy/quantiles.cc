@@ -28,7 +28,8 @@ struct Solve {
   const int32_t* cancel;
 };
 
-// The x with F(x) = target; +-kLargestValue when the bracket would have to grow beyond it, 0 where F overflows.
+// The x with F(x) = target; +-kLargestValue when the bracket would have to grow beyond it, 0 where F
+// overflows.
 double bisect(const ReferenceNetwork& network, double target, bool* solved) {
   ReferenceNetwork::Trace trace;
   double low = -1, high = 1;
