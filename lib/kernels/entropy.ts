@@ -1,6 +1,7 @@
 /** The factorised entropy model: bits, likelihoods and gradients on typed arrays, its quantiles, and its noise. */
 import { native, withCancel } from '../native.js';
 import {
+  checkBound,
   checkCount,
   checkFloats,
   checkNumber,
@@ -114,7 +115,7 @@ export interface FactorizedOptions extends FactorizedNetwork {
   readonly seed?: number | bigint;
   /** The noise's number of x's first row, 0 by default. */
   readonly firstRow?: number;
-  /** 1e-9 by default. */
+  /** 1e-9 by default; from 1e-30 to 1. */
   readonly likelihoodFloor?: number;
 }
 
@@ -191,7 +192,7 @@ function prepare(backward: boolean, x: Float32Array, options: FactorizedBackward
     seedLow,
     seedHigh,
     checkCount('firstRow', options.firstRow ?? 0, 0),
-    checkPositive('likelihoodFloor', options.likelihoodFloor),
+    checkBound('likelihoodFloor', options.likelihoodFloor),
     checkNumber('dbits', options.dbits ?? 1),
     x,
     checkFloats('parameters', options.parameters, P * C),

@@ -45,6 +45,13 @@ export function checkPositive(name: string, value: number | undefined): number {
   return value;
 }
 
+/** A lower bound that the kernels take logarithms and reciprocals of, 0 (their default) where none is given. */
+export function checkBound(name: string, value: number | undefined): number {
+  if (value === undefined) return 0;
+  if (!(value >= 1e-30 && value <= 1)) invalidArgument(name, 'a number from 1e-30 to 1', value);
+  return value;
+}
+
 /** A seed as its low and high 32 bits: a whole number below 2^53, or a bigint of at most 64 bits. */
 export function splitSeed(seed: number | bigint | undefined): [number, number] {
   if (seed === undefined) return [0, 0];

@@ -3,6 +3,7 @@ import { invalidArgument } from '../errors.js';
 import { native, withCancel } from '../native.js';
 import type { Cancellable } from './entropy.js';
 import {
+  checkBound,
   checkCount,
   checkFloats,
   checkNumber,
@@ -117,8 +118,8 @@ function prepare(backward: boolean, y: Float32Array, options: GaussianBackwardOp
     seedLow,
     seedHigh,
     checkCount('firstRow', options.firstRow ?? 0, 0),
-    checkPositive('likelihoodFloor', options.likelihoodFloor),
-    checkPositive('scaleBound', options.scaleBound),
+    checkBound('likelihoodFloor', options.likelihoodFloor),
+    checkBound('scaleBound', options.scaleBound),
     checkNumber('dbits', options.dbits ?? 1),
     y,
     mean,

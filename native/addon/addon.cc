@@ -62,9 +62,7 @@ bool view_of(Napi::Value value, const char* name, napi_typedarray_type type, con
   if (value.IsUndefined() || value.IsNull()) return true;
   napi_typedarray_type received = napi_int8_array;
   if (value.IsTypedArray()) {
-    napi_value buffer;
-    size_t offset;
-    if (napi_get_typedarray_info(env, value, &received, size, data, &buffer, &offset) == napi_ok &&
+    if (napi_get_typedarray_info(env, value, &received, size, data, nullptr, nullptr) == napi_ok &&
         received == type)
       return true;
   }

@@ -128,10 +128,9 @@ const bince_tensor* Call::matrix(const Napi::CallbackInfo& info, int slot, const
   if (!*ok || value.IsUndefined() || value.IsNull()) return nullptr;
   napi_typedarray_type type = napi_int8_array;
   void* data = nullptr;
-  size_t size = 0, offset = 0;
-  napi_value buffer;
+  size_t size = 0;
   const bool is_array =
-      napi_get_typedarray_info(info.Env(), value, &type, &size, &data, &buffer, &offset) == napi_ok;
+      napi_get_typedarray_info(info.Env(), value, &type, &size, &data, nullptr, nullptr) == napi_ok;
   const bool bfloat16 = input && type == napi_uint16_array;
   if (!is_array || !(bfloat16 || type == napi_float32_array))
     *ok =

@@ -1,6 +1,10 @@
 #include "native/contrastive/contrastive_prepare.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "native/core/status.h"
 
 namespace bince {
 namespace {
@@ -48,6 +52,24 @@ void fill_factors(const int32_t* positives, const float* weight, int64_t count, 
   }
   const double multiplier = total > 0 ? half / (mean ? total : 1.0) : 0.0;
   for (int64_t i = 0; i < count; ++i) factor[i] *= multiplier;
+}
+
+// Finite inputs may still have scores that no float32 can hold.
+bool fits_float(double value) {
+  return std::fabs(value) <= double{std::numeric_limits<float>::max()};
+}
+
+bince_status check_losses(const char* line, const double* loss, int64_t count) {
+  for (int64_t i = 0; i < count; ++i)
+    if (!fits_float(loss[i]))
+      return fail(BINCE_INVALID_VALUE, "%s %lld: its loss is %g: the scores leave the range of float32", line,
+                  static_cast<long long>(i), loss[i]);
+  return BINCE_OK;
+}
+
+bince_status check_number(const char* name, double value) {
+  if (fits_float(value)) return BINCE_OK;
+  return fail(BINCE_INVALID_VALUE, "%s is %g: the scores leave the range of float32", name, value);
 }
 
 double count_scored_pairs(const ContrastiveProblem& problem, const ContrastivePrepared& prepared) {
@@ -100,9 +122,9 @@ void prepare_contrastive(const ContrastiveProblem& problem, ContrastivePrepared*
   prepared->scored_pairs = count_scored_pairs(problem, *prepared);
 }
 
-void finish_loss(const ContrastiveProblem& problem, const ContrastivePrepared& prepared,
-                 const double* row_loss, const double* column_loss, double sum_of_squares,
-                 const ContrastiveResults& results) {
+bince_status finish_loss(const ContrastiveProblem& problem, const ContrastivePrepared& prepared,
+                         const double* row_loss, const double* column_loss, double sum_of_squares,
+                         const ContrastiveResults& results) {
   double loss = 0;
   for (int64_t i = 0; i < problem.rows; ++i) loss += prepared.row_factor[i] * row_loss[i];
   if (prepared.column_factor)
@@ -115,6 +137,16 @@ void finish_loss(const ContrastiveProblem& problem, const ContrastivePrepared& p
     for (int64_t i = 0; i < problem.rows; ++i) results.row_loss[i] = static_cast<float>(row_loss[i]);
   if (results.column_loss)
     for (int64_t j = 0; j < problem.columns; ++j) results.column_loss[j] = static_cast<float>(column_loss[j]);
+  if (problem.has(BINCE_CONTRASTIVE_UNCHECKED)) return BINCE_OK;
+  BINCE_RETURN_IF_ERROR(check_losses("row", row_loss, problem.rows));
+  if (prepared.column_factor) BINCE_RETURN_IF_ERROR(check_losses("column", column_loss, problem.columns));
+  return check_number("loss", loss + regularizer);
+}
+
+bince_status check_scalar_gradients(const ContrastiveProblem& problem, const ContrastiveResults& results) {
+  if (problem.has(BINCE_CONTRASTIVE_UNCHECKED)) return BINCE_OK;
+  if (results.dscale) BINCE_RETURN_IF_ERROR(check_number("dscale", double{results.dscale[0]}));
+  return results.dbias ? check_number("dbias", double{results.dbias[0]}) : BINCE_OK;
 }
 
 }  // namespace bince

@@ -23,10 +23,13 @@ struct ContrastivePrepared {
 void carve_prepared(Workspace* workspace, const ContrastiveProblem& problem, ContrastivePrepared* prepared);
 void prepare_contrastive(const ContrastiveProblem& problem, ContrastivePrepared* prepared);
 
-// Sums the loss per line into the results; the regulariser is the plain sum of raw^2.
-void finish_loss(const ContrastiveProblem& problem, const ContrastivePrepared& prepared,
-                 const double* row_loss, const double* column_loss, double sum_of_squares,
-                 const ContrastiveResults& results);
+// Sums the loss per line into the results; the regulariser is the plain sum of raw^2.  BINCE_INVALID_VALUE
+// names the first line whose loss is no finite float32.
+bince_status finish_loss(const ContrastiveProblem& problem, const ContrastivePrepared& prepared,
+                         const double* row_loss, const double* column_loss, double sum_of_squares,
+                         const ContrastiveResults& results);
+// The same for dscale and dbias, the two that sum over all pairs.
+bince_status check_scalar_gradients(const ContrastiveProblem& problem, const ContrastiveResults& results);
 
 }  // namespace bince
 

@@ -6,6 +6,7 @@
 
 #include "native/contrastive/contrastive_ops.h"
 #include "native/contrastive/contrastive_prepare.h"
+#include "native/core/status.h"
 #include "native/core/thread_pool.h"
 
 namespace bince {
@@ -330,11 +331,13 @@ bince_status run_ref(const Run& run, const ContrastiveProblem& problem, const Co
   if (call & BINCE_CONTRASTIVE_FORWARD && !cancelled(run)) {
     double squares = 0;
     for (int64_t i = 0; i < problem.rows; ++i) squares += reference.row_sums[i];
-    finish_loss(problem, reference.prepared, reference.row_loss, reference.column_loss, squares, results);
     store_lse(reference, results);
+    BINCE_RETURN_IF_ERROR(finish_loss(problem, reference.prepared, reference.row_loss, reference.column_loss,
+                                      squares, results));
   }
   if (call & BINCE_CONTRASTIVE_BACKWARD) backward_ref(run, reference);
-  return cancelled(run) ? BINCE_CANCELLED : BINCE_OK;
+  if (cancelled(run)) return BINCE_CANCELLED;
+  return call & BINCE_CONTRASTIVE_BACKWARD ? check_scalar_gradients(problem, results) : BINCE_OK;
 }
 
 int64_t find_nonfinite_ref(const Run&, const ContrastiveRows& rows) {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "native/core/status.h"
 #include "native/core/thread_pool.h"
 
 namespace bince {
@@ -60,6 +61,7 @@ TileTerms tile_terms(const ContrastiveProblem& problem, const TileMemory& memory
   terms.clip = problem.clip;
   terms.negative_log_weight = problem.negative_log_weight;
   terms.threshold = problem.threshold;
+  terms.regularized = problem.regularizer != 0;
   if (memory.prepared.scored_pairs > 0)
     terms.squares_factor =
         static_cast<float>(2.0 * problem.grad_loss * problem.regularizer / memory.prepared.scored_pairs);
@@ -144,21 +146,22 @@ void load_lse(TiledRun* run) {
     run->memory.column.exact_lse[j] = run->memory.column.lse[j] = run->results->column_lse[j];
 }
 
-void store_forward(TiledRun* run) {
+bince_status store_forward(TiledRun* run) {
   const ContrastiveResults& results = *run->results;
-  finish_loss(*run->problem, run->memory.prepared, run->memory.row.loss, run->memory.column.loss,
-              run->squares, results);
   for (int64_t i = 0; results.row_lse && i < run->problem->rows; ++i)
     results.row_lse[i] = static_cast<float>(run->memory.row.exact_lse[i]);
   for (int64_t j = 0; results.column_lse && j < run->problem->columns; ++j)
     results.column_lse[j] = static_cast<float>(run->memory.column.exact_lse[j]);
+  return finish_loss(*run->problem, run->memory.prepared, run->memory.row.loss, run->memory.column.loss,
+                     run->squares, results);
 }
 
-void store_backward(TiledRun* run) {
+bince_status store_backward(TiledRun* run) {
   if (run->problem->first_column) own_key_gradients(run);
   if (run->problem->has(BINCE_CONTRASTIVE_COSINE)) denormalize(run);
   if (run->results->dscale) run->results->dscale[0] = static_cast<float>(run->sum_gd);
   if (run->results->dbias) run->results->dbias[0] = static_cast<float>(run->sum_g);
+  return check_scalar_gradients(*run->problem, *run->results);
 }
 
 bince_status run_tiled(const TileOps& ops, const Run& run, const ContrastiveProblem& problem,
@@ -191,8 +194,8 @@ bince_status run_tiled(const TileOps& ops, const Run& run, const ContrastiveProb
     if (tiled.backward && !cancelled(run)) backward_all(&tiled);
   }
   if (cancelled(run)) return BINCE_CANCELLED;
-  if (call & BINCE_CONTRASTIVE_FORWARD) store_forward(&tiled);
-  if (tiled.backward) store_backward(&tiled);
+  if (call & BINCE_CONTRASTIVE_FORWARD) BINCE_RETURN_IF_ERROR(store_forward(&tiled));
+  if (tiled.backward) BINCE_RETURN_IF_ERROR(store_backward(&tiled));
   return cancelled(run) ? BINCE_CANCELLED : BINCE_OK;
 }
 

@@ -128,7 +128,7 @@ BINCE_INLINE float scan_row(const TileTerms& terms, const Tile& tile, int32_t i,
                             const LineStatistics& columns, float* scores, double* squares) {
   const RowTerms row = row_terms<kPlain>(terms, tile.row + i);
   Vec largest = v_set(kNever), positive = v_zero(), square = v_zero();
-  const bool regularized = !kPlain && terms.squares_factor != 0;
+  const bool regularized = !kPlain && terms.regularized;
   for (int v = 0; v < vectors_of(tile); ++v) {
     const Pairs p = read_pairs<kPlain>(terms, row, tile, i, v);
     v_store(scores + v * kLanes, p.t);

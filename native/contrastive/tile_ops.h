@@ -40,6 +40,7 @@ struct TileTerms {
   bool exclude_diagonal;
   bool plain;  // explicit positives and nothing that clips, excludes, weighs or regularises
   bool wide;
+  bool regularized;  // the sum of raw^2 is wanted
   float scale, bias, clip, negative_log_weight, threshold;
   float squares_factor;  // d total / d raw = squares_factor * raw, from the regulariser
   const int32_t* positive;

@@ -85,22 +85,22 @@ void inverse_norms(const ContrastiveRows& rows, int64_t begin, int64_t end, floa
 
 void pack_panels(const ContrastiveRows& rows, const float* inverse_norm, int64_t begin, int64_t count,
                  int64_t d0, int64_t depth, int32_t width, float* out) {
-  for (int64_t panel = 0; panel < count; panel += width, out += depth * width) {
-    for (int32_t r = 0; r < width; ++r) {
-      if (panel + r >= count) {
-        for (int64_t d = 0; d < depth; ++d) out[d * width + r] = 0;
-        continue;
-      }
-      const int64_t row = begin + panel + r;
-      const Vec factor = v_set(inverse_norm ? inverse_norm[row] : 1.0f);
+  for (int64_t panel = 0; panel < count; panel += width, out += depth * width)
+    for (int32_t r0 = 0; r0 < width; r0 += kLanes) {  // up to a vector of the panel's rows
+      const int64_t lanes = smaller(kLanes, width - r0), present = count - panel - r0;
+      const Mask inside = m_first(static_cast<int>(lanes));
       for (int64_t d = 0; d < depth; d += kLanes) {
         const int64_t n = smaller(kLanes, depth - d);
-        float part[kLanes];
-        v_store(part, v_mul(factor, load_elements(rows, row, d0 + d, n)));
-        for (int64_t l = 0; l < n; ++l) out[(d + l) * width + r] = part[l];
+        Vec x[kLanes];
+        for (int32_t r = 0; r < kLanes; ++r) {
+          const int64_t row = begin + panel + r0 + r;
+          x[r] = r < lanes && r < present ? load_elements(rows, row, d0 + d, n) : v_zero();
+          if (inverse_norm && r < lanes && r < present) x[r] = v_mul(v_set(inverse_norm[row]), x[r]);
+        }
+        v_transpose(x);
+        for (int64_t l = 0; l < n; ++l) v_store_where(inside, out + (d + l) * width + r0, x[l]);
       }
     }
-  }
 }
 
 void pack_rows(const ContrastiveRows& rows, const float* inverse_norm, float factor, int64_t begin,

@@ -27,9 +27,9 @@ void finish_lines(const TiledRun& run, const LineArrays& lines, const int32_t* p
       lines.loss[i] = sum;
       continue;
     }
-    lines.exact_lse[i] = sum > 0 ? lines.statistics.maximum[i] + std::log(sum) : -INFINITY;
+    lines.exact_lse[i] = sum == 0 ? -INFINITY : lines.statistics.maximum[i] + std::log(sum);
     lines.lse[i] = static_cast<float>(lines.exact_lse[i]);
-    const bool counts = positives[i] > 0 && lines.exact_lse[i] > -INFINITY;
+    const bool counts = positives[i] > 0 && lines.exact_lse[i] != -INFINITY;
     lines.loss[i] = counts ? lines.exact_lse[i] - double{lines.statistics.positive[i]} / positives[i] : 0;
   }
 }
@@ -43,7 +43,7 @@ void finish_positive_lines(const LineArrays& lines, const int32_t* positives, in
 
 // A line's factor in the total, 0 where it contributes nothing.
 double total_factor(const TiledRun& run, const LineArrays& lines, const double* factor, int64_t i) {
-  if (!is_sigmoid(run) && !(lines.exact_lse[i] > -INFINITY)) return 0;
+  if (!is_sigmoid(run) && lines.exact_lse[i] == -INFINITY) return 0;
   return double{run.problem->grad_loss} * factor[i];
 }
 
@@ -58,7 +58,7 @@ void fill_lines(const TiledRun& run, const LineArrays& lines, const int32_t* pos
       lines.lse[i] = 0;
       continue;
     }
-    const double lse = lines.exact_lse[i] > -INFINITY ? lines.exact_lse[i] : 0;
+    const double lse = lines.exact_lse[i] != -INFINITY ? lines.exact_lse[i] : 0;
     lines.reference[i] = static_cast<float>(centre ? *centre : lse);
     const double slack = is_each(run) ? lines.slack[i] : 1;
     lines.factor[i] =

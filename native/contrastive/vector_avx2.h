@@ -126,6 +126,23 @@ BINCE_INLINE void v_store_where(Mask m, float* p, Vec x) {
 BINCE_INLINE IntVec i_load_where(Mask m, const int32_t* p) {
   return _mm256_maskload_epi32(p, _mm256_castps_si256(m));
 }
+// x[i][j] <-> x[j][i].
+BINCE_INLINE void v_transpose(Vec x[kLanes]) {
+  Vec a[kLanes], b[kLanes];
+  for (int i = 0; i < 8; i += 2) {  // pairs of rows, element by element
+    a[i] = _mm256_unpacklo_ps(x[i], x[i + 1]);
+    a[i + 1] = _mm256_unpackhi_ps(x[i], x[i + 1]);
+  }
+  for (int i = 0; i < 8; i += 4)  // b[i + c]: column c of each half, of rows i .. i + 3
+    for (int half = 0; half < 2; ++half) {
+      b[i + 2 * half] = _mm256_shuffle_ps(a[i + half], a[i + 2 + half], 0x44);
+      b[i + 2 * half + 1] = _mm256_shuffle_ps(a[i + half], a[i + 2 + half], 0xee);
+    }
+  for (int c = 0; c < 4; ++c) {
+    x[c] = _mm256_permute2f128_ps(b[c], b[4 + c], 0x20);
+    x[4 + c] = _mm256_permute2f128_ps(b[c], b[4 + c], 0x31);
+  }
+}
 // Eight bfloat16 values as floats.
 BINCE_INLINE Vec v_load_bfloat16(const uint16_t* p) {
   const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));

@@ -127,6 +127,30 @@ BINCE_INLINE void v_store_where(Mask m, float* p, Vec x) {
 BINCE_INLINE IntVec i_load_where(Mask m, const int32_t* p) {
   return _mm512_maskz_loadu_epi32(m, p);
 }
+// x[i][j] <-> x[j][i].
+BINCE_INLINE void v_transpose(Vec x[kLanes]) {
+  Vec a[kLanes], b[kLanes];
+  for (int i = 0; i < 16; i += 2) {  // pairs of rows, element by element
+    a[i] = _mm512_unpacklo_ps(x[i], x[i + 1]);
+    a[i + 1] = _mm512_unpackhi_ps(x[i], x[i + 1]);
+  }
+  for (int i = 0; i < 16; i += 4)  // b[i + c]: column c of each quarter, of rows i .. i + 3
+    for (int half = 0; half < 2; ++half) {
+      const __m512d low = _mm512_castps_pd(a[i + half]), high = _mm512_castps_pd(a[i + 2 + half]);
+      b[i + 2 * half] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
+      b[i + 2 * half + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+    }
+  for (int c = 0; c < 4; ++c) {  // quarters: 0 and 2, then 1 and 3, of rows 0 .. 7 and 8 .. 15
+    const Vec even_low = _mm512_shuffle_f32x4(b[c], b[4 + c], 0x88);
+    const Vec odd_low = _mm512_shuffle_f32x4(b[c], b[4 + c], 0xdd);
+    const Vec even_high = _mm512_shuffle_f32x4(b[8 + c], b[12 + c], 0x88);
+    const Vec odd_high = _mm512_shuffle_f32x4(b[8 + c], b[12 + c], 0xdd);
+    x[c] = _mm512_shuffle_f32x4(even_low, even_high, 0x88);
+    x[8 + c] = _mm512_shuffle_f32x4(even_low, even_high, 0xdd);
+    x[4 + c] = _mm512_shuffle_f32x4(odd_low, odd_high, 0x88);
+    x[12 + c] = _mm512_shuffle_f32x4(odd_low, odd_high, 0xdd);
+  }
+}
 // Sixteen bfloat16 values as floats.
 BINCE_INLINE Vec v_load_bfloat16(const uint16_t* p) {
   const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));

@@ -5,11 +5,12 @@
 
 namespace {
 
-// e^x for x in [-87, 88]; 0 below -87 (so at -infinity), e^88 above 88.
+// e^x for x in [-87, 88]; 0 below -87 (so at -infinity), e^88 above 88.  A NaN stays one: the minimum and the
+// maximum return their second operand where either is NaN.
 // x = k ln 2 + r with |r| <= ln 2 / 2, e^r = 1 + r + r^2 P(r), |error of P| < 6.6e-8.
 BINCE_INLINE Vec v_exp(Vec x) {
   const Mask vanishes = m_greater(v_set(-87.0f), x);
-  const Vec y = v_min(v_max(x, v_set(-87.0f)), v_set(88.0f));
+  const Vec y = v_min(v_set(88.0f), v_max(v_set(-87.0f), x));
   const Vec k = v_round(v_mul(y, v_set(1.44269504f)));
   Vec r = v_fnma(k, v_set(0.693359375f), y);  // ln 2 in two parts; the first product is exact
   r = v_fnma(k, v_set(-2.12194440e-4f), r);

@@ -40,9 +40,11 @@ bince_status check_quantize(int32_t quantize) {
 }
 
 bince_status check_floor(double given, double usual, const char* name, double* floor) {
-  *floor = given == 0 ? usual : given;
-  if (!(*floor > 0) || !std::isfinite(*floor))
-    return fail(BINCE_INVALID_ARGUMENT, "%s: expected a positive number, received %g", name, given);
+  // As the float32 that it is compared with, so that a value at the bound is on the same side everywhere.
+  *floor = static_cast<float>(given == 0 ? usual : given);
+  // Far inside float32: the reciprocal and the logarithm of a bound are taken.
+  if (!(*floor >= 9.9e-31 && *floor <= 1))
+    return fail(BINCE_INVALID_ARGUMENT, "%s: expected a number from 1e-30 to 1, received %g", name, given);
   return BINCE_OK;
 }
 
@@ -188,7 +190,8 @@ bince_status explain(const FactorizedArgs& args) {
           return fail(BINCE_INVALID_VALUE, "x: row %lld, channel %lld overflows after scale and shift",
                       static_cast<long long>(n), static_cast<long long>(c));
       }
-  return fail(BINCE_INVALID_VALUE, "params: a channel's network overflows at the values given");
+  return fail(BINCE_INVALID_VALUE,
+              "params: a channel's network or its gradient overflows at the values given");
 }
 
 bince_status run_factorized(bince_context* context, const bince_factorized_options* options,

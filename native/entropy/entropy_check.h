@@ -10,7 +10,7 @@ namespace bince {
 inline constexpr bince_dtype kFloat64 = {BINCE_FLOAT, 64, 1};
 
 bince_status check_quantize(int32_t quantize);
-// `given`, or `usual` where it is 0.
+// `given`, or `usual` where it is 0; from 1e-30 to 1.
 bince_status check_floor(double given, double usual, const char* name, double* floor);
 // Null data passes.
 bince_status check_finite(const float* data, int64_t rows, int64_t columns, const char* name,

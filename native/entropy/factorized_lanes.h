@@ -257,7 +257,7 @@ static inline bool run_tile(const FactorizedPlan<L>& plan, int64_t group, int64_
   for (int64_t r = 0; r < count; ++r) {
     const V kept = L::keep(L::load(tile->bits + r * L::kLanes), mask);
     L::sum_add(bits, kept);
-    broken |= L::any_not_finite(kept, mask);
+    broken |= L::any_not_finite(L::load(tile->likelihood + r * L::kLanes), mask);
     if (plan.point_bits) plan.point_bits[group * plan.points + point + r] = L::horizontal_sum(kept);
   }
   if (args.likelihood) store_tile(plan, group, point, count, tile->likelihood, args.likelihood);
@@ -314,6 +314,7 @@ static void reduce_group(void* argument, int64_t group, int) {
         sum[lane] += static_cast<double>(partial[(chunk * rows + p) * L::kLanes + lane]);
     for (int64_t lane = 0; lane < lanes; ++lane) {
       const int64_t c = c0 + lane;
+      if (!__builtin_isfinite(static_cast<float>(sum[lane]))) plan.broken[group * plan.chunks] = 1;
       if (p < plan.parameters()) {
         if (args.dparams)
           args.dparams[p * args.C + c] =
@@ -354,9 +355,9 @@ static inline Outcome run_factorized_lanes(const FactorizedArgs& args, const Run
   parallel_for(run.pool, tasks, is_default(args.widths) ? run_task<L, true, L::kRows> : run_task<L, false, 1>,
                &plan);
   if (cancelled(run)) return Outcome::kCancelled;
+  if (backward) parallel_for(run.pool, plan.groups, reduce_group<L>, &plan);
   for (int64_t task = 0; task < tasks; ++task)
     if (plan.broken[task]) return Outcome::kNotFinite;
-  if (backward) parallel_for(run.pool, plan.groups, reduce_group<L>, &plan);
   reduce_bits(plan);
   return Outcome::kDone;
 }

@@ -84,8 +84,11 @@ bool run_channel(const FactorizedArgs& args, int64_t c, double* rows, double* to
     }
   }
   if (!gradients) return true;
-  for (int p = 0; args.dparams && p < args.widths.parameters; ++p)
-    args.dparams[p * args.C + c] = static_cast<float>(gradients->effective[p] * network.chain[p]);
+  for (int p = 0; p < args.widths.parameters; ++p) {
+    const float gradient = static_cast<float>(gradients->effective[p] * network.chain[p]);
+    if (!std::isfinite(gradient)) return false;
+    if (args.dparams) args.dparams[p * args.C + c] = gradient;
+  }
   if (args.dlog_gain) args.dlog_gain[c] = static_cast<float>(gradients->log_gain);
   if (args.dshift) args.dshift[c] = static_cast<float>(gradients->shift);
   return true;

@@ -44,8 +44,8 @@ static inline size_t plan_gaussian(const GaussianArgs& args, char* base, Gaussia
 }
 
 // Phi(x), the normal distribution function, and e^(-x^2 / 2): Phi(-z) = e^(-z^2 / 2) R(z), R a rational
-// minimax fit (relative error 4e-9) of the scaled complementary error function on [0, 12]; |x| is clamped
-// to 12.
+// minimax fit (relative error 4e-9) of the scaled complementary error function on [0, 12]; beyond, both tail
+// and exponential are zero (Phi(-12) is 2e-33).
 template <class L>
 BINCE_INLINE typename L::V lane_normal_cdf(typename L::V x, typename L::V* exponential) {
   using V = typename L::V;
@@ -64,7 +64,8 @@ BINCE_INLINE typename L::V lane_normal_cdf(typename L::V x, typename L::V* expon
   // z^2 in two parts, so that its rounding does not grow with it.
   const V square = L::mul(z, z), lost = L::fma(z, z, L::sub(L::set(0.0f), square));
   const V rounded = lane_exp<L>(L::mul(square, L::set(-0.5f)));
-  *exponential = L::fma(L::mul(rounded, lost), L::set(-0.5f), rounded);
+  const V near = L::fma(L::mul(rounded, lost), L::set(-0.5f), rounded);
+  *exponential = L::where_less(L::set(12.0f), L::abs(x), L::set(0.0f), near);
   const V tail = L::mul(L::mul(p, L::reciprocal(q)), *exponential);
   return L::where_less(L::set(0.0f), x, L::sub(L::set(1.0f), tail), tail);
 }
@@ -104,7 +105,10 @@ static inline typename L::V gaussian_vector(const GaussianArgs& args, int64_t at
   const V upper_slope = L::mul(upper_exponential, density), lower_slope = L::mul(lower_exponential, density);
   const V outward = L::mul(gradient, L::sub(lower_slope, upper_slope));
   const V ddistance = L::mul(outward, L::sign(distance));
-  const V moved = L::fnma(upper_slope, upper, L::mul(lower_slope, lower));
+  // Beyond 13 the slopes are zero, which an infinite distance must not turn into NaN.
+  const V far = L::set(13.0f);
+  const V moved = L::fnma(upper_slope, L::clamp_magnitude(upper, far),
+                          L::mul(lower_slope, L::clamp_magnitude(lower, far)));
   V dscale = L::mul(gradient, moved);
   dscale = L::where_less(given_scale, bound, L::min(dscale, zero), dscale);
   if (args.dy) L::store(args.dy + at, ddistance, mask);

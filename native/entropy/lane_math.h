@@ -1,7 +1,8 @@
 // exp, sigmoid, tanh, log2 and softplus in float32 over "lanes": one template for AVX2, AVX-512 and, with
 // float as the vector, scalar or CUDA code.
 //
-// L gives: V; set, add, sub, mul, fma(a, b, c) = a*b + c, fnma(a, b, c) = c - a*b, min, max, abs;
+// L gives: V; set, add, sub, mul, fma(a, b, c) = a*b + c, fnma(a, b, c) = c - a*b, abs; min and max,
+// which return their second operand where either is NaN;
 // clamp_magnitude(x, m); round_even; reciprocal (to about 1 ulp); scale(x, n) = x * 2^n for integral n in
 // [-126, 127]; split(x, &m, &e): x = m * 2^e with m in [3/4, 3/2), for normal x.
 //
@@ -15,11 +16,11 @@
 
 namespace bince {
 
-// e^x for x clamped to [-87, 88].
+// e^x for x clamped to [-87, 88]; NaN for NaN, since min and max return their second operand then.
 template <class L>
 BINCE_INLINE typename L::V lane_exp(typename L::V x) {
   using V = typename L::V;
-  x = L::min(L::max(x, L::set(-87.0f)), L::set(88.0f));
+  x = L::min(L::set(88.0f), L::max(L::set(-87.0f), x));
   const V n = L::round_even(L::mul(x, L::set(1.44269504f)));
   V r = L::fnma(n, L::set(0.693359375f), x);  // ln 2 in two parts, the first exact in products with n
   r = L::fnma(n, L::set(-2.12194440e-4f), r);

@@ -28,7 +28,8 @@ struct Solve {
   const int32_t* cancel;
 };
 
-// The x with F(x) = target; +-kLargestValue when the bracket would have to grow beyond it.
+// The x with F(x) = target; +-kLargestValue when the bracket would have to grow beyond it, 0 where F
+// overflows.
 double bisect(const ReferenceNetwork& network, double target, bool* solved) {
   ReferenceNetwork::Trace trace;
   double low = -1, high = 1;
@@ -40,6 +41,8 @@ double bisect(const ReferenceNetwork& network, double target, bool* solved) {
     if (high >= kLargestValue) return *solved = false, kLargestValue;
     high *= 2;
   }
+  if (std::isnan(network.logit(low, &trace)) || std::isnan(network.logit(high, &trace)))
+    return *solved = false, 0;
   for (int step = 0; step < 100; ++step) {
     const double middle = 0.5 * (low + high);
     if (middle == low || middle == high) break;

@@ -140,7 +140,7 @@ enum {                                         /* bince_contrastive.flags */
        BINCE_CONTRASTIVE_EXCLUDE_DIAGONAL = 4, /* pair (i, i) is neither positive nor negative */
        BINCE_CONTRASTIVE_OWN_KEY = 8,          /* MoCo: a row sees its own key and the queue */
        BINCE_CONTRASTIVE_SUM = 16,             /* loss = sum_i w_i l_i, not their mean */
-       BINCE_CONTRASTIVE_UNCHECKED = 32        /* skip the search for NaN and infinity in q, k and queue */
+       BINCE_CONTRASTIVE_UNCHECKED = 32        /* accept NaN and infinity in q, k, queue and results */
 };
 enum { /* the call that a workspace is for */
        BINCE_CONTRASTIVE_FORWARD = 1,
@@ -197,8 +197,8 @@ BINCE_API bince_status bince_contrastive_workspace(const bince_context* context,
                                                    size_t* bytes);
 
 /* Loss, loss and LSE per row (and column).  The gradients in `results` must be NULL.  BINCE_INVALID_VALUE
- * names the row of a NaN or infinity in q, k or queue, of a positive outside [-1, M) or of a negative weight.
- */
+ * names the row of a NaN or infinity in q, k or queue, of a positive outside [-1, M) or of a negative weight,
+ * and the first row or column whose loss is no finite float32 because its scores are too large for one. */
 BINCE_API bince_status bince_contrastive_forward(bince_context* context, const bince_contrastive* problem,
                                                  const bince_contrastive_results* results,
                                                  const bince_launch* launch);
@@ -237,7 +237,7 @@ typedef struct bince_factorized_options {
   int32_t quantize;        /* one of the three above */
   uint64_t seed;           /* of the noise */
   uint64_t first_row;      /* number of x's first row in the noise: batches cut anyhow draw the same */
-  double likelihood_floor; /* 0: 1e-9 */
+  double likelihood_floor; /* 0: 1e-9; from 1e-30 to 1 */
   double dbits;            /* backward: the cotangent of the total bits, for every row */
   const int32_t* filters;  /* hidden widths, 1 to 16 each; NULL: 3, 3, 3, 3 */
   int32_t filter_count;    /* 1 to 8 */
@@ -271,7 +271,8 @@ typedef struct bince_factorized_outputs {
 } bince_factorized_outputs;
 
 /* Bits, likelihoods and values.  No rows give 0 bits.  BINCE_INVALID_VALUE names the row of a NaN or an
- * infinity in x, or after scale and shift, and the channel of one in the parameters. */
+ * infinity in x, or after scale and shift, and the channel of one in the parameters; it also refuses
+ * parameters so large that the network or its gradients overflow. */
 BINCE_API bince_status bince_factorized_forward(bince_context* context,
                                                 const bince_factorized_options* options,
                                                 const bince_factorized_inputs* inputs,
@@ -310,7 +311,8 @@ BINCE_API bince_status bince_quantiles_loss(bince_context* context, const bince_
 
 /* Solves F(q) = {-t, 0, t} by bisection from a bracket that doubles: quantiles float32 [C, 3].  A quantile
  * beyond
- * +-2^24 does not bracket: it is set to that bound, and counted in unsolved (int32 [C], 0 to 3, or NULL). */
+ * +-2^24 does not bracket: it is set to that bound, and counted in unsolved (int32 [C], 0 to 3, or NULL), as is one of a network that
+ * overflows, set to 0. */
 BINCE_API bince_status bince_quantiles_solve(bince_context* context, const bince_factorized_options* options,
                                              const bince_tensor* params, double tail_mass,
                                              bince_tensor* quantiles, bince_tensor* unsolved,
@@ -347,8 +349,8 @@ typedef struct bince_gaussian_options {
   int32_t quantize;
   uint64_t seed;
   uint64_t first_row;
-  double likelihood_floor; /* 0: 1e-9 */
-  double scale_bound;      /* 0: 0.11 */
+  double likelihood_floor; /* 0: 1e-9; from 1e-30 to 1 */
+  double scale_bound;      /* 0: 0.11; from 1e-30 to 1 */
   double dbits;
 } bince_gaussian_options;
 
