@@ -173,6 +173,100 @@ Napi::Value strings_decode(const Napi::CallbackInfo& info) {
   return start(info, std::move(job), async, 5);
 }
 
+// --- the range coder symbol by symbol ---
+
+struct StreamEncoder {
+  PreparedRef prepared;
+  AlignedBuffer buffer;
+  bince_range_encoder encoder;
+};
+
+struct StreamDecoder {
+  PreparedRef prepared;
+  std::vector<uint8_t> bytes;
+  bince_range_decoder decoder;
+};
+
+template <typename Stream>
+Napi::Value wrap_stream(Napi::Env env, std::unique_ptr<Stream> stream) {
+  return Napi::External<Stream>::New(env, stream.release(), [](Napi::Env, Stream* done) { delete done; });
+}
+
+template <typename Stream>
+Stream* stream_of(Napi::Value value) {
+  return value.As<Napi::External<Stream>>().Data();
+}
+
+// Nothing, or the error of the status.
+Napi::Value done(Napi::Env env, bince_status status) {
+  if (status != BINCE_OK) throw_status(env, status);
+  return env.Undefined();
+}
+
+// (tables) => encoder
+Napi::Value range_encoder(const Napi::CallbackInfo& info) {
+  auto stream = std::make_unique<StreamEncoder>();
+  stream->prepared = unwrap(info[0]);
+  if (!stream->prepared) return info.Env().Undefined();
+  stream->buffer = AlignedBuffer(256);
+  const bince_status status = bince_range_encoder_init(&stream->encoder, stream->prepared->tables,
+                                                       stream->buffer.data(), stream->buffer.bytes());
+  return status == BINCE_OK ? wrap_stream(info.Env(), std::move(stream)) : done(info.Env(), status);
+}
+
+// (encoder, table, symbol)
+Napi::Value range_put(const Napi::CallbackInfo& info) {
+  StreamEncoder* stream = stream_of<StreamEncoder>(info[0]);
+  const uint32_t table = info[1].ToNumber().Uint32Value();
+  const int32_t symbol = info[2].ToNumber().Int32Value();
+  bince_status status = bince_range_encoder_put(&stream->encoder, table, symbol);
+  if (status == BINCE_BUFFER_TOO_SMALL) {
+    AlignedBuffer larger(2 * stream->buffer.bytes());
+    if (larger.data()) {
+      std::memcpy(larger.data(), stream->buffer.data(), stream->buffer.bytes());
+      status = bince_range_encoder_move(&stream->encoder, larger.data(), larger.bytes());
+      if (status == BINCE_OK) {
+        stream->buffer = std::move(larger);
+        status = bince_range_encoder_put(&stream->encoder, table, symbol);
+      }
+    }
+  }
+  return done(info.Env(), status);
+}
+
+// (encoder) => bytes; the encoder has ended
+Napi::Value range_encoder_finish(const Napi::CallbackInfo& info) {
+  StreamEncoder* stream = stream_of<StreamEncoder>(info[0]);
+  size_t bytes = 0;
+  const bince_status status = bince_range_encoder_finish(&stream->encoder, &bytes);
+  return status == BINCE_OK ? copy_bytes(info.Env(), stream->buffer.data(), bytes) : done(info.Env(), status);
+}
+
+// (tables, bytes) => decoder of a copy of the bytes
+Napi::Value range_decoder(const Napi::CallbackInfo& info) {
+  auto stream = std::make_unique<StreamDecoder>();
+  View<uint8_t> bytes;
+  stream->prepared = unwrap(info[0]);
+  if (!stream->prepared || !read_view(info[1], "bytes", &bytes)) return info.Env().Undefined();
+  stream->bytes.assign(bytes.data, bytes.data + bytes.size);
+  const bince_status status = bince_range_decoder_init(&stream->decoder, stream->prepared->tables,
+                                                       stream->bytes.data(), stream->bytes.size());
+  return status == BINCE_OK ? wrap_stream(info.Env(), std::move(stream)) : done(info.Env(), status);
+}
+
+// (decoder, table) => symbol
+Napi::Value range_get(const Napi::CallbackInfo& info) {
+  int32_t symbol = 0;
+  const bince_status status = bince_range_decoder_get(&stream_of<StreamDecoder>(info[0])->decoder,
+                                                      info[1].ToNumber().Uint32Value(), &symbol);
+  return status == BINCE_OK ? Napi::Number::New(info.Env(), symbol) : done(info.Env(), status);
+}
+
+// (decoder)
+Napi::Value range_decoder_finish(const Napi::CallbackInfo& info) {
+  return done(info.Env(), bince_range_decoder_finish(&stream_of<StreamDecoder>(info[0])->decoder));
+}
+
 }  // namespace
 
 void register_symbols(Napi::Env env, Napi::Object exports) {
@@ -187,6 +281,12 @@ void register_symbols(Napi::Env env, Napi::Object exports) {
   add("stringsEncodeAsync", strings_encode<true>);
   add("stringsDecodeSync", strings_decode<false>);
   add("stringsDecodeAsync", strings_decode<true>);
+  add("rangeEncoder", range_encoder);
+  add("rangePut", range_put);
+  add("rangeEncoderFinish", range_encoder_finish);
+  add("rangeDecoder", range_decoder);
+  add("rangeGet", range_get);
+  add("rangeDecoderFinish", range_decoder_finish);
 }
 
 }  // namespace bince::addon
