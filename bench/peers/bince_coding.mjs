@@ -1,7 +1,7 @@
 // The coder as a program of its own, so that it can run with one thread: makes the data, writes the symbols as bytes
 // for the peers, then answers one timing for each line on standard input.
 //   node bench/peers/bince_coding.mjs FILE ROWS
-// Lines: "rows encode", "rows decode", "symbols encode", "symbols decode", "strings encode", "strings decode",
+// Lines: "rows encode", "rows decode" (into the same array), "rows new" (decode into a new array), "symbols encode", "symbols decode", "strings encode", "strings decode",
 // "range encode", "range decode". Answers: JSON {seconds, symbols, bytes, ideal}.
 import { writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -72,11 +72,18 @@ const rangeCoded = range.encodeSync(few);
 const strings = compressai.encodeSync(few, { tables, indexes, rows: fewRows });
 const stringBytes = strings.reduce((sum, string) => sum + string.length, 0);
 
+const out = new Float32Array(values.length);
+const outSymbols = new Int32Array(values.length);
 const calls = {
   'rows encode': [() => coder.encodeSync(values), symbols, coded.bytes.length],
-  'rows decode': [() => coder.decodeSync(coded.bytes), symbols, coded.bytes.length],
+  'rows decode': [() => coder.decodeSync(coded.bytes, { out }), symbols, coded.bytes.length],
+  'rows new': [() => coder.decodeSync(coded.bytes), symbols, coded.bytes.length],
   'symbols encode': [() => coder.encodeSync(symbols), symbols, coded.bytes.length],
-  'symbols decode': [() => coder.decodeSync(coded.bytes, { as: 'symbols' }), symbols, coded.bytes.length],
+  'symbols decode': [
+    () => coder.decodeSync(coded.bytes, { as: 'symbols', out: outSymbols }),
+    symbols,
+    coded.bytes.length,
+  ],
   'range encode': [() => range.encodeSync(few), few, rangeCoded.bytes.length],
   'range decode': [() => range.decodeSync(rangeCoded.bytes), few, rangeCoded.bytes.length],
   'strings encode': [() => compressai.encodeSync(few, { tables, indexes, rows: fewRows }), few, stringBytes],

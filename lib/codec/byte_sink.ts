@@ -7,6 +7,8 @@ import { fileError } from './file_errors.js';
 
 /** Takes bytes in order. After `close` they are safe; after `abort` nothing of them is left where that is possible. */
 export interface ByteSink {
+  /** Whether the memory of `write` may be used again once its promise is settled. Without it, it is left alone. */
+  readonly copies?: boolean;
   write(bytes: Uint8Array): Promise<void>;
   close(): Promise<void>;
   abort(): Promise<void>;
@@ -27,6 +29,7 @@ async function writeFully(file: FileHandle, bytes: Uint8Array, position: number 
  * renamed. A path that is no regular file (a device, a named pipe) is written directly.
  */
 export class NewFileSink implements ByteSink {
+  readonly copies = true;
   private readonly path: string;
   private readonly temporary: string | undefined;
   private readonly file: FileHandle;
@@ -111,6 +114,7 @@ async function syncFolder(path: string): Promise<void> {
 
 /** Writes after the end of an open file; `abort` cuts it back to what it was. */
 export class AppendSink implements ByteSink {
+  readonly copies = true;
   private readonly path: string;
   private readonly file: FileHandle;
   private readonly begin: number;

@@ -9,11 +9,11 @@ import type { Recovery } from '../decoder/recovery.js';
 import { checkBlockPlace, parseBlockHead } from '../decoder/sections.js';
 import { type ByteSource, bytesSource, run } from '../decoder/source.js';
 import { BinceError } from '../errors.js';
-import { type BlockCoder, crc32c } from '../kernels/coding.js';
+import { type BlockCoder, crc32c, preferLargePages } from '../kernels/coding.js';
 import { describe } from '../kernels/description.js';
 import { makeBlockCoder } from './block_format.js';
 import { fileError } from './file_errors.js';
-import { fileSource } from './file_source.js';
+import { type FileSource, fileSource } from './file_source.js';
 import { idealBits, modelHash } from './model.js';
 import type { Rows } from './row_check.js';
 
@@ -63,6 +63,11 @@ export interface BatchOptions extends RowOptions {
   readonly batchRows?: number;
   /** Leave out the rows of damaged blocks instead of failing at them; `firstRow` tells. Default false. */
   readonly skipDamaged?: boolean;
+  /**
+   * Use the same few arrays for all batches: a batch's `data` is then valid only until the next batch is asked for.
+   * New memory for every batch costs more than decoding into it. Default false.
+   */
+  readonly reuse?: boolean;
 }
 
 /** Rows that follow each other. */
@@ -92,17 +97,22 @@ export interface Verification {
 
 /** Coded bytes that one native call takes, unless a single block is larger. */
 const kChunkBytes = 2 ** 23;
-/**
- * Decoded values of one native call, for each two threads. Fresh memory of more than about 8 MiB costs more than
- * decoding into it (every page is new, and soon garbage), so a call takes no more blocks than keep the threads busy.
- */
-const kChunkValues = 2 ** 21;
+/** Decoded values of one native call for each thread, so that it decodes a few blocks side by side, and at most. */
+const kThreadValues = 2 ** 22;
 const kMaxChunkValues = 2 ** 24;
+/** Chunks that are read and decoded while the caller has one. */
+const kChunksAhead = 2;
 
 /** Blocks [first, end) that one native call decodes. */
 interface Chunk {
   readonly first: number;
   readonly end: number;
+}
+
+/** What one chunk after the other is read and decoded into. */
+interface ChunkMemory {
+  coded?: Uint8Array;
+  rows?: Rows;
 }
 
 /**
@@ -118,13 +128,13 @@ export class BinceReader implements AsyncDisposable {
   /** Rows in the file; with recovery, rows of damaged blocks count too. */
   readonly length: number;
   private readonly layout: Layout;
-  private readonly source: ByteSource;
+  private readonly source: ByteSource | FileSource;
   private readonly coder: BlockCoder;
   private file: FileHandle | undefined;
 
   private constructor(
     layout: Layout,
-    source: ByteSource,
+    source: ByteSource | FileSource,
     path: string | undefined,
     file: FileHandle | undefined,
   ) {
@@ -177,19 +187,34 @@ export class BinceReader implements AsyncDisposable {
       });
     }
     const form = options.as ?? defaultForm(this.header);
+    const { blocks } = this.layout;
+    const { signal } = options;
     let out: Rows | undefined;
-    for await (const batch of this.batches({ ...options, as: form, begin, end })) {
-      if (batch.rows === end - begin) return batch.data;
-      // Made only now that the first blocks have proved to be what the index says.
-      out ??= emptyRows(form, (end - begin) * channels);
-      out.set(batch.data, (batch.firstRow - begin) * channels);
-    }
+    // Made only when the first blocks have proved to be what the index says.
+    const place = () => {
+      out ??= preferLargePages(emptyRows(form, (end - begin) * channels));
+      return out;
+    };
+    const decode = async (chunk: Chunk, memory: ChunkMemory) => {
+      const first = blocks[chunk.first]!.firstRow;
+      const last = blocks[chunk.end - 1]!;
+      const stop = last.firstRow + last.rows;
+      const whole = () => place().subarray((first - begin) * channels, (stop - begin) * channels);
+      const isWhole = first >= begin && stop <= end;
+      const parts = await this.decodeChunk(chunk, form, false, signal, memory, isWhole ? whole : undefined);
+      for (const part of parts) {
+        if (part.data.buffer === out?.buffer) continue;
+        const [wanted] = this.cut(part, begin, end, undefined);
+        if (wanted) place().set(wanted.data, (wanted.firstRow - begin) * channels);
+      }
+    };
+    for await (const { release } of this.ahead(this.chunks(begin, end, true), decode)) release();
     return out ?? emptyRows(form, 0);
   }
 
   /** The rows in order, in batches; the next blocks are decoded while a batch is in use. */
   async *batches(options: BatchOptions = {}): AsyncGenerator<Batch, void, undefined> {
-    const { begin = 0, end = this.length, batchRows, skipDamaged = false } = options;
+    const { begin = 0, end = this.length, batchRows, skipDamaged = false, reuse = false } = options;
     this.checkRange(begin, end);
     if (batchRows !== undefined && (!Number.isInteger(batchRows) || batchRows < 1)) {
       throw new BinceError(
@@ -198,17 +223,13 @@ export class BinceReader implements AsyncDisposable {
       );
     }
     const form = options.as ?? defaultForm(this.header);
-    const chunks = this.chunks(begin, end);
-    const start = (chunk: Chunk | undefined) => {
-      const promise = chunk ? this.decodeChunk(chunk, form, skipDamaged, options.signal) : undefined;
-      promise?.catch(() => {});
-      return promise;
+    const decode = (chunk: Chunk, memory: ChunkMemory) => {
+      const place = reuse ? (values: number) => roomFor(memory, form, values) : undefined;
+      return this.decodeChunk(chunk, form, skipDamaged, options.signal, memory, place);
     };
-    let next = start(chunks.next().value ?? undefined);
-    while (next) {
-      const parts = await next;
-      next = start(chunks.next().value ?? undefined);
-      for (const part of parts) yield* this.cut(part, begin, end, batchRows);
+    for await (const { result, release } of this.ahead(this.chunks(begin, end, false), decode)) {
+      for (const part of result) yield* this.cut(part, begin, end, batchRows);
+      release();
     }
   }
 
@@ -220,14 +241,13 @@ export class BinceReader implements AsyncDisposable {
   async verify(options: { readonly signal?: AbortSignal } = {}): Promise<Verification> {
     const bad: BadBlock[] = [];
     const form = defaultForm(this.header);
-    for (const chunk of this.chunks(0, this.length)) {
-      await this.decodeChunk(
-        chunk,
-        form,
-        (block, error) => bad.push({ block, ...this.layout.blocks[block]!, error }),
-        options.signal,
-      );
-    }
+    const note = (block: number, error: BinceError) => {
+      bad.push({ block, ...this.layout.blocks[block]!, error });
+    };
+    const decode = (chunk: Chunk, memory: ChunkMemory) =>
+      this.decodeChunk(chunk, form, note, options.signal, memory, (n) => roomFor(memory, form, n));
+    for await (const { release } of this.ahead(this.chunks(0, this.length, false), decode)) release();
+    bad.sort((a, b) => a.block - b.block);
     const { blocks, rows } = this.layout;
     return { ok: bad.length === 0 && !this.layout.recovery, blocks: blocks.length, rows, bad };
   }
@@ -252,18 +272,22 @@ export class BinceReader implements AsyncDisposable {
     );
   }
 
-  /** Cuts the blocks that hold rows [begin, end) into chunks that touch and are not too large. */
-  private *chunks(begin: number, end: number): Generator<Chunk, undefined, undefined> {
+  /**
+   * Cuts the blocks that hold rows [begin, end) into chunks that touch and are not too large; with `apart`, a block of
+   * which only a part is wanted is a chunk of its own.
+   */
+  private *chunks(begin: number, end: number, apart: boolean): Generator<Chunk, undefined, undefined> {
     const { blocks } = this.layout;
-    const { threads } = describe();
-    const most = Math.min(kMaxChunkValues, kChunkValues * Math.max(1, threads >> 1));
+    const most = Math.min(kMaxChunkValues, kThreadValues * describe().threads);
     if (begin === end) return undefined;
+    const isPart = ({ firstRow, rows }: { firstRow: number; rows: number }) =>
+      apart && (firstRow < begin || firstRow + rows > end);
     const last = findBlock(blocks, end - 1);
     for (let first = findBlock(blocks, begin); first <= last; ) {
       let bytes = blocks[first]!.bytes;
       let values = blocks[first]!.rows * this.header.channels;
       let stop = first + 1;
-      for (; stop <= last; stop++) {
+      for (; stop <= last && !isPart(blocks[first]!) && !isPart(blocks[stop]!); stop++) {
         const { offset, bytes: more, rows } = blocks[stop]!;
         bytes += more;
         values += rows * this.header.channels;
@@ -276,15 +300,51 @@ export class BinceReader implements AsyncDisposable {
     return undefined;
   }
 
-  /** Decodes a chunk; with `onBad`, block by block if need be, leaving out what is damaged. */
+  /**
+   * Results of `decode` for one chunk after the other, with the next chunks on their way meanwhile. A chunk's memory
+   * serves another one after `release`.
+   */
+  private async *ahead<T>(
+    chunks: Generator<Chunk, undefined, undefined>,
+    decode: (chunk: Chunk, memory: ChunkMemory) => Promise<T>,
+  ): AsyncGenerator<{ readonly result: T; release(): void }, void, undefined> {
+    const free: ChunkMemory[] = [];
+    const started: { promise: Promise<T>; memory: ChunkMemory }[] = [];
+    const start = () => {
+      const chunk = chunks.next().value;
+      if (!chunk) return;
+      const memory = free.pop() ?? {};
+      const promise = decode(chunk, memory);
+      promise.catch(() => {});
+      started.push({ promise, memory });
+    };
+    try {
+      for (let i = 0; i < kChunksAhead; i++) start();
+      for (let next = started.shift(); next; next = started.shift()) {
+        const { promise, memory } = next;
+        const result = await promise;
+        start();
+        yield { result, release: () => free.push(memory) };
+      }
+    } finally {
+      // What was begun ends before the caller may close the file.
+      await Promise.allSettled(started.map(({ promise }) => promise));
+    }
+  }
+
+  /**
+   * Decodes a chunk, into `place` if given; with `onBad`, block by block if need be, leaving out what is damaged.
+   */
   private async decodeChunk(
     chunk: Chunk,
     form: RowForm,
     onBad: boolean | ((block: number, error: BinceError) => void),
     signal: AbortSignal | undefined,
+    memory: ChunkMemory,
+    place?: (values: number) => Rows,
   ): Promise<Batch[]> {
     try {
-      return [await this.decodeBlocks(chunk, form, signal)];
+      return [await this.decodeBlocks(chunk, form, signal, memory, place)];
     } catch (error) {
       if (!isDamage(error)) throw error;
     }
@@ -292,7 +352,7 @@ export class BinceReader implements AsyncDisposable {
     const parts: Batch[] = [];
     for (let block = chunk.first; block < chunk.end; block++) {
       try {
-        parts.push(await this.decodeBlocks({ first: block, end: block + 1 }, form, signal));
+        parts.push(await this.decodeBlocks({ first: block, end: block + 1 }, form, signal, memory));
       } catch (cause) {
         if (!isDamage(cause)) throw cause;
         const error = blockError(cause, block);
@@ -303,28 +363,46 @@ export class BinceReader implements AsyncDisposable {
     return parts;
   }
 
-  private async decodeBlocks(chunk: Chunk, form: RowForm, signal: AbortSignal | undefined): Promise<Batch> {
+  private async decodeBlocks(
+    chunk: Chunk,
+    form: RowForm,
+    signal: AbortSignal | undefined,
+    memory: ChunkMemory,
+    place?: (values: number) => Rows,
+  ): Promise<Batch> {
     signal?.throwIfAborted();
     const { blocks } = this.layout;
     const first = blocks[chunk.first]!;
     const last = blocks[chunk.end - 1]!;
-    const bytes = await this.source.read(first.offset, last.offset + last.bytes - first.offset);
+    const bytes = await this.readCoded(first.offset, last.offset + last.bytes - first.offset, memory);
     const rows = last.firstRow + last.rows - first.firstRow;
     for (let block = chunk.first; block < chunk.end; block++) {
-      const place = blocks[block]!;
-      const at = place.offset - first.offset;
-      const section = bytes.subarray(at, at + place.bytes);
-      checkBlockPlace(place, parseBlockHead(section, 0, this.header, block), block);
+      const at = blocks[block]!.offset - first.offset;
+      const section = bytes.subarray(at, at + blocks[block]!.bytes);
+      checkBlockPlace(blocks[block]!, parseBlockHead(section, 0, this.header, block), block);
     }
-    if (rows * this.header.channels > kMaxBlockValues) {
+    const values = rows * this.header.channels;
+    if (values > kMaxBlockValues) {
       throw new BinceError('BINCE_UNSUPPORTED', `block ${chunk.first}: its values do not fit one array`);
     }
     const data = await this.coder.decode(bytes, {
       firstBlock: chunk.first,
       as: form,
+      ...(place ? { out: place(values) } : {}),
       ...(signal ? { signal } : {}),
     });
     return { firstRow: first.firstRow, rows, data };
+  }
+
+  /** Coded bytes, in the chunk's memory where the source can fill it. */
+  private async readCoded(offset: number, length: number, memory: ChunkMemory): Promise<Uint8Array> {
+    const { source } = this;
+    if (!('readInto' in source)) return source.read(offset, length);
+    if (!memory.coded || memory.coded.length < length)
+      memory.coded = new Uint8Array(Math.ceil(1.25 * length));
+    const bytes = memory.coded.subarray(0, length);
+    await source.readInto(bytes, offset);
+    return bytes;
   }
 
   /** The rows of a decoded part that are in [begin, end), in pieces of at most `batchRows`. */
@@ -340,6 +418,12 @@ export class BinceReader implements AsyncDisposable {
       yield { firstRow: row, rows, data };
     }
   }
+}
+
+/** Room for that many values in the chunk's memory. */
+function roomFor(memory: ChunkMemory, form: RowForm, values: number): Rows {
+  if (!memory.rows || memory.rows.length < values) memory.rows = preferLargePages(emptyRows(form, values));
+  return memory.rows.subarray(0, values);
 }
 
 function isDamage(error: unknown): error is BinceError {

@@ -8,13 +8,20 @@ import { readLayout } from '../decoder/layout.js';
 import type { BlockPlace } from '../decoder/sections.js';
 import { run } from '../decoder/source.js';
 import { BinceError, describe, invalidArgument } from '../errors.js';
-import { type BlockCoder, chooseLanes, crc32c, type EncodedBlocks } from '../kernels/coding.js';
+import {
+  type BlockCoder,
+  chooseLanes,
+  crc32c,
+  type EncodedBlocks,
+  preferLargePages,
+} from '../kernels/coding.js';
+import { describe as describeKernels } from '../kernels/description.js';
 import { type Lanes, makeBlockCoder } from './block_format.js';
 import { AppendSink, type ByteSink, NewFileSink, StreamSink } from './byte_sink.js';
 import { fileError } from './file_errors.js';
 import { fileSource } from './file_source.js';
 import { type CodecModel, checkMetadata, createModel, idealBits, modelHash } from './model.js';
-import { RowCheck, type Rows } from './row_check.js';
+import { type Rows, rowError } from './row_check.js';
 import { type BlockRun, type Coding, headerBytes, indexAndTrailer } from './section_bytes.js';
 
 /** A batch that says how many channels it has, so that a model that does not fit is noticed. */
@@ -50,10 +57,19 @@ export interface WriterStatistics {
   readonly bitsPerRow: number;
 }
 
-/** Input that is encoded at once: enough blocks for every thread, bounded in memory. */
-const kChunkBytes = 2 ** 25;
-const kMaxChunkBlocks = 64;
+/** Values that are encoded at once: a few blocks for every thread, bounded in memory. */
+const kThreadValues = 2 ** 22;
+const kMaxChunkValues = 2 ** 24;
+const kMaxChunkBlocks = 1024;
+/** Fewer values than this are gathered before they are encoded. */
+const kLeastValues = 2 ** 20;
 const kYieldValues = 2 ** 20;
+
+/** Sections, in memory that serves again once they are stored, if it is given. */
+interface CodedChunk {
+  readonly blocks: EncodedBlocks;
+  readonly memory: Uint8Array | undefined;
+}
 
 /** What a session of writing begins with. */
 interface Session {
@@ -87,9 +103,13 @@ interface Session {
  */
 export class BinceWriter implements AsyncDisposable {
   private readonly session: Session;
-  private readonly check: RowCheck;
   private readonly runs: BlockRun[];
   private readonly chunkRows: number;
+  /** Rows from which on whole blocks are encoded where the caller has them. */
+  private readonly directRows: number;
+  /** Memory for coded bytes that no chunk uses now, and how much of it a row may need. */
+  private readonly spareCoded: Uint8Array[] = [];
+  private codedRowBytes: number;
   /** Rows that wait for a chunk to be full, and the memory of the chunk that is being encoded. */
   private pending: Rows | undefined;
   private spare: Rows | undefined;
@@ -112,16 +132,15 @@ export class BinceWriter implements AsyncDisposable {
     this.session = session;
     this.runs = session.runs;
     this.offset = session.offset;
-    const { channels, median, step, shift } = session.coding;
-    this.check = new RowCheck({
-      channels,
-      median: median ?? new Float32Array(channels),
-      step: step ?? new Float32Array(channels).fill(1),
-      shift: shift ?? new Float32Array(channels),
-    });
-    const blockBytes = 4 * session.blockRows * channels;
-    const blocks = Math.min(kMaxChunkBlocks, Math.max(1, Math.floor(kChunkBytes / blockBytes)));
-    this.chunkRows = blocks * session.blockRows;
+    const { blockRows, coding } = session;
+    const { threads } = describeKernels();
+    const blockValues = blockRows * coding.channels;
+    const most = Math.min(kMaxChunkValues, kThreadValues * threads);
+    const blocks = Math.min(kMaxChunkBlocks, Math.max(1, Math.floor(most / blockValues)));
+    this.chunkRows = blocks * blockRows;
+    const least = Math.max(2 * threads, Math.ceil(kLeastValues / blockValues));
+    this.directRows = Math.min(blocks, least) * blockRows;
+    this.codedRowBytes = (1.1 * idealBits(coding)) / 8;
   }
 
   /** Begins a new file at a path, on a Node stream (which `close` ends, unless it is stdout) or in a sink. */
@@ -271,18 +290,33 @@ export class BinceWriter implements AsyncDisposable {
     const { channels } = this.session.coding;
     for (let row = 0, end = rows.length / channels; row < end; ) {
       this.assertOpen();
-      const direct = this.pendingRows === 0 && end - row >= this.chunkRows;
-      const count = Math.min(end - row, this.chunkRows - this.pendingRows);
-      const chunk = rows.subarray(row * channels, (row + count) * channels);
-      const bad = direct ? await this.guard(() => this.submitDirect(chunk)) : this.check.find(chunk);
-      const good = bad < 0 ? chunk : chunk.subarray(0, bad - (bad % channels));
-      if (!direct || bad >= 0) await this.guard(() => this.keep(good));
-      await this.yieldSometimes(chunk.length);
+      const { direct, count } = this.next(end - row);
+      const piece = rows.subarray(row * channels, (row + count) * channels);
+      const valid = await this.guard(() => (direct ? this.submitDirect(piece) : this.keep(piece)));
+      const good = Math.floor(valid / channels);
+      if (direct && valid < piece.length) {
+        await this.guard(() => this.keep(piece.subarray(0, good * channels)));
+      }
+      await this.yieldSometimes(piece.length);
       const firstRow = this.session.firstRow + this.rowsTaken;
-      this.rowsTaken += good.length / channels;
-      if (bad >= 0) throw this.check.error(chunk, bad, firstRow);
+      this.rowsTaken += good;
+      if (valid < piece.length) throw rowError(piece, valid, channels, firstRow);
       row += count;
     }
+  }
+
+  /** What to do with the next rows of `left`: encode whole blocks where they are, or gather rows. */
+  private next(left: number): { direct: boolean; count: number } {
+    const { blockRows, coding } = this.session;
+    const begun = this.pendingRows % blockRows;
+    const toBlock = begun > 0 ? blockRows - begun : 0;
+    if (left - toBlock >= this.directRows) {
+      // First the block that was begun becomes whole; those before are then encoded on their own.
+      if (begun > 0) return { direct: false, count: toBlock };
+      return { direct: true, count: Math.min(this.chunkRows, left - (left % blockRows)) };
+    }
+    const most = Math.max(1, Math.floor(kYieldValues / coding.channels));
+    return { direct: false, count: Math.min(left, most, this.chunkRows - this.pendingRows) };
   }
 
   /** Lets other work of the process go on after every few megabytes, also where rows come from memory. */
@@ -315,40 +349,68 @@ export class BinceWriter implements AsyncDisposable {
   }
 
   /**
-   * Encodes a chunk from the caller's memory, so it waits until that has been read. The encoder finds rows that cannot
-   * be coded: then nothing of the chunk is taken and the index of the first such value is returned, otherwise -1.
+   * Encodes whole blocks from the caller's memory, so it waits until that has been read. Returns how many of their
+   * values come before the first that cannot be coded; unless that is all of them, nothing of them is taken.
    */
   private async submitDirect(rows: Rows): Promise<number> {
+    const { coder } = this.session;
+    await this.submitPending();
+    if (rows instanceof Int32Array) {
+      const valid = coder.countValid(rows);
+      if (valid < rows.length) return valid;
+    }
     // The failure waits as a value, so that it is not unseen while the chunk before is awaited.
     const encoded = this.encode(rows).catch((error: unknown) => ({ error }));
     await this.tail;
-    const blocks = await encoded;
-    if ('error' in blocks) {
-      const { error } = blocks;
-      const bad =
-        error instanceof BinceError && error.code === 'BINCE_INVALID_VALUE' ? this.check.find(rows) : -1;
-      if (bad < 0) throw error;
-      return bad;
+    const chunk = await encoded;
+    if ('error' in chunk) {
+      const { error } = chunk;
+      if (error instanceof BinceError && error.code === 'BINCE_INVALID_VALUE') {
+        const valid = coder.countValid(rows);
+        if (valid < rows.length) return valid;
+      }
+      throw error;
     }
-    this.blocksSubmitted += blocks.sectionBytes.length;
-    this.tail = this.store(blocks);
+    this.blocksSubmitted += chunk.blocks.sectionBytes.length;
+    this.tail = this.store(chunk);
     this.tail.catch(() => {});
-    return -1;
+    return rows.length;
   }
 
-  private encode(rows: Rows): Promise<EncodedBlocks> {
-    const { signal, blocks, coder } = this.session;
-    return coder.encode(rows, { firstBlock: blocks + this.blocksSubmitted, ...(signal ? { signal } : {}) });
+  private async encode(rows: Rows): Promise<CodedChunk> {
+    const { signal, blocks: before, coder, coding, sink } = this.session;
+    const count = rows.length / coding.channels;
+    const memory = sink.copies ? this.codedMemory(count) : undefined;
+    const blocks = await coder.encode(rows, {
+      firstBlock: before + this.blocksSubmitted,
+      ...(memory ? { out: memory } : {}),
+      ...(signal ? { signal } : {}),
+    });
+    if (memory && blocks.bytes.buffer === memory.buffer) return { blocks, memory };
+    this.codedRowBytes = Math.max(this.codedRowBytes, (1.1 * blocks.bytes.length) / count);
+    return { blocks, memory: undefined };
   }
 
-  /** Copies rows to the pending ones and encodes those when they fill a chunk. */
-  private async keep(rows: Rows): Promise<void> {
-    if (rows.length === 0) return;
-    const { channels } = this.session.coding;
-    this.reserve(rows, this.pendingRows * channels + rows.length);
-    this.pending!.set(rows, this.pendingRows * channels);
-    this.pendingRows += rows.length / channels;
+  /** Memory that the sections of so many rows are likely to fit. */
+  private codedMemory(rows: number): Uint8Array {
+    const least = Math.ceil(this.codedRowBytes * rows + 256 * Math.ceil(rows / this.session.blockRows));
+    const spare = this.spareCoded.pop();
+    return spare && spare.length >= least ? spare : new Uint8Array(least);
+  }
+
+  /**
+   * Copies rows to the pending ones, up to the first value that cannot be coded, and encodes those when they fill a
+   * chunk. Returns how many values come before that one.
+   */
+  private async keep(rows: Rows): Promise<number> {
+    if (rows.length === 0) return 0;
+    const { coding, coder } = this.session;
+    const at = this.pendingRows * coding.channels;
+    this.reserve(rows, at + rows.length);
+    const valid = coder.countValid(rows, this.pending!.subarray(at, at + rows.length));
+    this.pendingRows += Math.floor(valid / coding.channels);
     if (this.pendingRows === this.chunkRows) await this.submitPending();
+    return valid;
   }
 
   /** Makes room for `length` values of the kind of `rows`, growing to at most a chunk. */
@@ -357,7 +419,7 @@ export class BinceWriter implements AsyncDisposable {
     const current = this.pending?.constructor === Kind ? this.pending : undefined;
     if (current && current.length >= length) return;
     const most = this.chunkRows * this.session.coding.channels;
-    const larger = new Kind(Math.min(most, Math.max(4 * (current?.length ?? 0), length)));
+    const larger = preferLargePages(new Kind(Math.min(most, Math.max(4 * (current?.length ?? 0), length))));
     if (current && this.pendingRows > 0) larger.set(current);
     this.pending = larger;
   }
@@ -370,7 +432,7 @@ export class BinceWriter implements AsyncDisposable {
     this.blocksSubmitted += Math.ceil(this.pendingRows / this.session.blockRows);
     const before = this.tail;
     // Both are awaited together, so that neither rejects unseen.
-    this.tail = Promise.all([encoded, before]).then(([blocks]) => this.store(blocks));
+    this.tail = Promise.all([encoded, before]).then(([chunk]) => this.store(chunk));
     this.tail.catch(() => {});
     await before;
     // The chunk before has been stored, so its memory is free; this chunk's is free after the next.
@@ -378,10 +440,11 @@ export class BinceWriter implements AsyncDisposable {
     this.pendingRows = 0;
   }
 
-  private async store(blocks: EncodedBlocks): Promise<void> {
+  private async store({ blocks, memory }: CodedChunk): Promise<void> {
     if (this.blocksStored === 0) this.runs.push({ offset: this.offset, rows: [], bytes: [] });
     const run = this.runs.at(-1)!;
     await this.put(blocks.bytes);
+    if (memory) this.spareCoded.push(memory);
     for (let i = 0; i < blocks.sectionBytes.length; i++) {
       run.rows.push(blocks.sectionRows[i]!);
       run.bytes.push(blocks.sectionBytes[i]!);

@@ -15,6 +15,20 @@ export interface PreparedTables {
   readonly [preparedTables]: true;
 }
 
+/** Coded bytes that stay with the addon until an array of their size is there. */
+interface WaitingBytes {
+  readonly size: number;
+  readonly coded: unknown;
+}
+
+/** As the addon gives them; a number of bytes stands for the beginning of the `out` that it was given. */
+interface NativeBlocks<Bytes> {
+  readonly bytes: Bytes;
+  readonly sectionBytes: Float64Array;
+  readonly sectionRows: Uint32Array;
+  readonly idealBits: number;
+}
+
 declare module '../native.js' {
   interface NativeCalls {
     codingTables(cdf: Int32Array, start: Int32Array, offset: Int32Array): PreparedTables;
@@ -33,24 +47,39 @@ declare module '../native.js' {
       headerCrc: number,
     ): PreparedTables;
     crc32c(bytes: Uint8Array, seed: number): number;
-    blocksEncodeSync(format: PreparedTables, rows: Float32Array | Int32Array, first: number): EncodedBlocks;
+    blocksEncodeSync(
+      format: PreparedTables,
+      rows: Float32Array | Int32Array,
+      first: number,
+      out: Uint8Array | undefined,
+    ): NativeBlocks<Uint8Array | number>;
     blocksEncodeAsync(
       format: PreparedTables,
       rows: Float32Array | Int32Array,
       first: number,
+      out: Uint8Array | undefined,
       cancel: Int32Array | undefined,
-    ): Promise<EncodedBlocks>;
+    ): Promise<NativeBlocks<Uint8Array | number | WaitingBytes>>;
+    codedCopyAsync(coded: WaitingBytes['coded'], out: Uint8Array, cancel: undefined): Promise<void>;
+    rowsTake(
+      format: PreparedTables,
+      rows: Float32Array | Int32Array,
+      copy: Float32Array | Int32Array | undefined,
+    ): number;
+    largePages(array: Float32Array | Int32Array): void;
     blocksDecodeSync(
       format: PreparedTables,
       bytes: Uint8Array,
       first: number,
       symbols: boolean,
+      out: Float32Array | Int32Array | undefined,
     ): Float32Array | Int32Array;
     blocksDecodeAsync(
       format: PreparedTables,
       bytes: Uint8Array,
       first: number,
       symbols: boolean,
+      out: Float32Array | Int32Array | undefined,
       cancel: Int32Array | undefined,
     ): Promise<Float32Array | Int32Array>;
     symbolsEncodeSync(
@@ -164,6 +193,7 @@ export interface BlockFormat {
 
 /** Whole sections, one after the other. */
 export interface EncodedBlocks {
+  /** Memory of the caller's, of exactly this size unless `out` was given. */
   readonly bytes: Uint8Array;
   /** [blocks] bytes of each section. */
   readonly sectionBytes: Float64Array;
@@ -176,6 +206,11 @@ export interface EncodedBlocks {
 export interface EncodeBlocksOptions {
   /** The number of the first block, which enters the checksums; 0 if absent. */
   readonly firstBlock?: number;
+  /**
+   * Memory to encode into, to save the making of new memory: `bytes` is then its beginning. Where it is too small,
+   * `bytes` is new memory as without it.
+   */
+  readonly out?: Uint8Array;
   readonly signal?: AbortSignal;
 }
 
@@ -184,6 +219,11 @@ export interface DecodeBlocksOptions<As extends 'float32' | 'symbols' = 'float32
   readonly firstBlock?: number;
   /** Values (the default), or the int32 symbols. */
   readonly as?: As;
+  /**
+   * Where the rows go, to save the making of new memory, which costs more than decoding does: exactly as many values
+   * as the sections hold; a subarray serves too. After an error its contents are unspecified.
+   */
+  readonly out?: As extends 'symbols' ? Int32Array : Float32Array;
   readonly signal?: AbortSignal;
 }
 
@@ -230,17 +270,39 @@ export class BlockCoder {
    */
   async encode(rows: Float32Array | Int32Array, options: EncodeBlocksOptions = {}): Promise<EncodedBlocks> {
     this.#checkRows(rows);
-    const first = checkInteger('firstBlock', options.firstBlock ?? 0, 0, maxBlock);
-    return withCancel(options.signal, (cancel) =>
-      native().blocksEncodeAsync(this.#format, rows, first, cancel),
+    const [first, out] = checkEncode(options);
+    const made = await withCancel(options.signal, (cancel) =>
+      native().blocksEncodeAsync(this.#format, rows, first, out, cancel),
     );
+    if (typeof made.bytes === 'number') return { ...made, bytes: out!.subarray(0, made.bytes) };
+    if (made.bytes instanceof Uint8Array) return made as NativeBlocks<Uint8Array>;
+    const bytes = new Uint8Array(made.bytes.size);
+    await native().codedCopyAsync(made.bytes.coded, bytes, undefined);
+    return { ...made, bytes };
   }
 
   /** As {@link encode}, on this thread's time. */
-  encodeSync(rows: Float32Array | Int32Array, options: { firstBlock?: number } = {}): EncodedBlocks {
+  encodeSync(
+    rows: Float32Array | Int32Array,
+    options: { firstBlock?: number; out?: Uint8Array } = {},
+  ): EncodedBlocks {
     this.#checkRows(rows);
-    const first = checkInteger('firstBlock', options.firstBlock ?? 0, 0, maxBlock);
-    return native().blocksEncodeSync(this.#format, rows, first);
+    const [first, out] = checkEncode(options);
+    const made = native().blocksEncodeSync(this.#format, rows, first, out);
+    if (typeof made.bytes === 'number') return { ...made, bytes: out!.subarray(0, made.bytes) };
+    return made as NativeBlocks<Uint8Array>;
+  }
+
+  /**
+   * How many values of rows [n, C] come before the first that {@link encode} would refuse: all if it would take all.
+   * Symbols of 2^30 and more, which no file can hold, count as refused here. With `copy`, of the same type and length,
+   * at least those values are copied there, in the same pass.
+   */
+  countValid<Rows extends Float32Array | Int32Array>(rows: Rows, copy?: Rows): number {
+    this.#checkRows(rows);
+    if (copy !== undefined && (copy.constructor !== rows.constructor || copy.length !== rows.length))
+      invalidArgument('copy', `a ${rows.constructor.name} of ${rows.length} values`, copy);
+    return native().rowsTake(this.#format, rows, copy);
   }
 
   /**
@@ -253,7 +315,7 @@ export class BlockCoder {
   async decode(bytes: Uint8Array, options: DecodeBlocksOptions = {}): Promise<Float32Array | Int32Array> {
     const [first, symbols] = checkDecode(bytes, options);
     return withCancel(options.signal, (cancel) =>
-      native().blocksDecodeAsync(this.#format, bytes, first, symbols, cancel),
+      native().blocksDecodeAsync(this.#format, bytes, first, symbols, options.out, cancel),
     );
   }
 
@@ -263,14 +325,34 @@ export class BlockCoder {
   decodeSync(bytes: Uint8Array, options: DecodeBlocksOptions): Float32Array | Int32Array;
   decodeSync(bytes: Uint8Array, options: DecodeBlocksOptions = {}): Float32Array | Int32Array {
     const [first, symbols] = checkDecode(bytes, options);
-    return native().blocksDecodeSync(this.#format, bytes, first, symbols);
+    return native().blocksDecodeSync(this.#format, bytes, first, symbols, options.out);
   }
+}
+
+function checkEncode(options: { firstBlock?: number; out?: Uint8Array }): [number, Uint8Array | undefined] {
+  const { firstBlock = 0, out } = options;
+  return [
+    checkInteger('firstBlock', firstBlock, 0, maxBlock),
+    out === undefined ? undefined : checkBytes('out', out),
+  ];
+}
+
+/**
+ * Asks for large pages under an array that nothing was written to yet: fresh memory of 4 MiB and more then costs a
+ * quarter. Only a hint.
+ */
+export function preferLargePages<Rows extends Float32Array | Int32Array>(array: Rows): Rows {
+  native().largePages(array);
+  return array;
 }
 
 function checkDecode(bytes: Uint8Array, options: DecodeBlocksOptions): [number, boolean] {
   checkBytes('bytes', bytes);
   const as = options.as ?? 'float32';
   if (as !== 'float32' && as !== 'symbols') invalidArgument('as', "'float32' or 'symbols'", as);
+  const { out } = options;
+  if (out !== undefined && !(out instanceof (as === 'symbols' ? Int32Array : Float32Array)))
+    invalidArgument('out', as === 'symbols' ? 'an Int32Array' : 'a Float32Array', out);
   return [checkInteger('firstBlock', options.firstBlock ?? 0, 0, maxBlock), as === 'symbols'];
 }
 

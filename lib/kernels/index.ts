@@ -49,4 +49,5 @@ export {
 export type { Output, Quantize } from './entropy_arguments.js';
 export * from './factorized_parameters.js';
 export * from './gaussian.js';
+export { RangeDecoder, RangeEncoder } from './range_stream.js';
 export type { CdfTables } from './tables.js';

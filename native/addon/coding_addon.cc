@@ -1,48 +1,39 @@
-// The coding family as seen from JavaScript: argument checks and buffers, no arithmetic.
-#include <cstring>
+// Tables and blocks of rows as seen from JavaScript: argument checks and buffers, no arithmetic.
+#include <sys/mman.h>
 
-#include "native/addon/addon.h"
+#include <algorithm>
+
+#include "native/addon/coding_jobs.h"
 
 namespace bince::addon {
-namespace {
-
-constexpr bince_dtype kInt32 = {BINCE_INT, 32, 1}, kInt64 = {BINCE_INT, 64, 1}, kUint8 = {BINCE_UINT, 8, 1},
-                      kFloat32 = {BINCE_FLOAT, 32, 1};
-
-// A dense tensor of one or two dimensions over memory that someone else keeps.
-struct Tensor {
-  int64_t shape[2];
-  bince_tensor tensor;
-  Tensor(const void* data, bince_dtype dtype, int64_t rows, int64_t columns = -1) : shape{rows, columns} {
-    tensor = {const_cast<void*>(data), {BINCE_CPU, 0}, columns < 0 ? 1 : 2, dtype, shape, nullptr, 0};
-  }
-  Tensor(const Tensor&) = delete;
-  operator const bince_tensor*() const { return &tensor; }
-  operator bince_tensor*() { return &tensor; }
-};
-
-// Prepared tables and, for blocks, the format around them.  Shared by the JavaScript value and the jobs that
-// use it.
-struct Prepared {
-  AlignedBuffer buffer;
-  const bince_tables* tables = nullptr;
-  std::vector<int32_t> table_index;
-  std::vector<float> median, step, shift;
-  bince_block_format format = {};
-  std::unique_ptr<Tensor> index_tensor, median_tensor, step_tensor, shift_tensor;
-};
-using PreparedRef = std::shared_ptr<Prepared>;
-
-Napi::Value wrap(Napi::Env env, PreparedRef prepared) {
-  return Napi::External<PreparedRef>::New(env, new PreparedRef(std::move(prepared)),
-                                          [](Napi::Env, PreparedRef* ref) { delete ref; });
-}
 
 PreparedRef unwrap(Napi::Value value) {
   if (value.IsExternal()) return *value.As<Napi::External<PreparedRef>>().Data();
   make_error(value.Env(), BINCE_INVALID_ARGUMENT, "tables: expected prepared tables")
       .ThrowAsJavaScriptException();
   return nullptr;
+}
+
+namespace {
+
+// Asks for large pages: a fresh page costs as much as decoding a thousand values, whatever its size.  Only a
+// hint.
+void prefer_large_pages(void* data, size_t bytes) {
+#if defined(MADV_HUGEPAGE)
+  constexpr uintptr_t kPage = 4096;
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(data) + kPage - 1) & ~(kPage - 1);
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(data) + bytes) & ~(kPage - 1);
+  if (end > begin && end - begin >= (size_t{4} << 20))
+    madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#else
+  (void)data;
+  (void)bytes;
+#endif
+}
+
+Napi::Value wrap(Napi::Env env, PreparedRef prepared) {
+  return Napi::External<PreparedRef>::New(env, new PreparedRef(std::move(prepared)),
+                                          [](Napi::Env, PreparedRef* ref) { delete ref; });
 }
 
 // The first three arguments of a call: cdf, start, offset.
@@ -120,45 +111,23 @@ Napi::Value coding_format(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
-// --- jobs: each can also run on the JavaScript thread ---
-
-class CodingJob : public Job {
- protected:
-  // Bounds are far above what is usual, and pages that are not touched cost nothing, up to here.
-  static constexpr uint64_t kGenerousBytes = uint64_t{64} << 20;
-  AlignedBuffer workspace_;
-  bince_launch launch(size_t bytes, const int32_t* cancel) {
-    workspace_ = AlignedBuffer(bytes);
-    return {nullptr, workspace_.data(), workspace_.data() ? bytes : 0, cancel};
-  }
-  // Calls encode(capacity) with room for what is likely, then, if that was too little, for what it said it
-  // needs.
-  template <typename Encode>
-  bince_status with_room(uint64_t bound, uint64_t likely, AlignedBuffer* out, const uint64_t* needed,
-                         Encode encode) {
-    uint64_t capacity = bound <= kGenerousBytes || likely > bound ? bound : likely;
-    for (int attempt = 0;; ++attempt) {
-      *out = AlignedBuffer(capacity);
-      const bince_status status = encode(capacity);
-      if (status != BINCE_BUFFER_TOO_SMALL || attempt == 1 || *needed <= capacity) return status;
-      capacity = *needed;
-    }
-  }
+// Coded bytes that wait to be copied into an array of their size.
+struct Coded {
+  PreparedRef prepared;
+  AlignedBuffer buffer;
+  uint64_t bytes;
+  ~Coded() { prepared->outputs.give_back(std::move(buffer)); }
 };
-
-Napi::Value copy_bytes(Napi::Env env, const void* data, size_t bytes) {
-  Napi::Uint8Array out = Napi::Uint8Array::New(env, bytes);
-  if (bytes) std::memcpy(out.Data(), data, bytes);
-  return out;
-}
+using CodedRef = std::shared_ptr<Coded>;
 
 class BlocksEncode : public CodingJob {
  public:
-  PreparedRef prepared;
   const void* rows = nullptr;
   bool symbols = false;
   int64_t row_count = 0;
   uint64_t first_block = 0;
+  View<uint8_t> given;  // the caller's memory for the sections, or empty
+  bool wait = false;    // a large result is copied by coded_copy
 
   bince_status run(bince_context* context, const int32_t* cancel) override {
     const bince_block_format* format = &prepared->format;
@@ -171,13 +140,19 @@ class BlocksEncode : public CodingJob {
     const Tensor input(rows, symbols ? kInt32 : kFloat32, row_count, format->channels);
     section_bytes_.resize(static_cast<size_t>((row_count + format->block_rows - 1) / format->block_rows));
     Tensor sizes(section_bytes_.data(), kInt64, static_cast<int64_t>(section_bytes_.size()));
-    const uint64_t likely =
-        CodingJob::kGenerousBytes + 2 * static_cast<uint64_t>(row_count) * format->channels;
-    return with_room(bound, likely, &out_, &bytes_, [&](uint64_t capacity) {
-      Tensor sections(out_.data(), kUint8, static_cast<int64_t>(capacity));
+    const auto encode = [&](void* out, uint64_t capacity) {
+      Tensor sections(out, kUint8, static_cast<int64_t>(capacity));
       return bince_blocks_encode(context, format, input, first_block, sections, sizes, &bytes_, &ideal_bits_,
                                  &call);
-    });
+    };
+    uint64_t likely = kGenerousBytes + 2 * static_cast<uint64_t>(row_count) * format->channels;
+    if (given.data) {
+      status = encode(given.data, given.size);
+      in_given_ = status == BINCE_OK;
+      if (status != BINCE_BUFFER_TOO_SMALL || bytes_ <= given.size) return status;
+      likely = bytes_;
+    }
+    return with_room(bound, likely, encode);
   }
 
   Napi::Value result(Napi::Env env) override {
@@ -191,7 +166,7 @@ class BlocksEncode : public CodingJob {
       counts[b] = static_cast<uint32_t>(left < block_rows ? left : block_rows);
     }
     Napi::Object out = Napi::Object::New(env);
-    out.Set("bytes", copy_bytes(env, out_.data(), bytes_));
+    out.Set("bytes", coded(env));
     out.Set("sectionBytes", sizes);
     out.Set("sectionRows", counts);
     out.Set("idealBits", ideal_bits_);
@@ -199,18 +174,43 @@ class BlocksEncode : public CodingJob {
   }
 
  private:
-  AlignedBuffer out_;
-  uint64_t bytes_ = 0;
+  static constexpr uint64_t kSmallBytes = uint64_t{1} << 18;
   double ideal_bits_ = 0;
+  bool in_given_ = false;
   std::vector<int64_t> section_bytes_;
+
+  // The bytes, their number where they are in the memory that was given, or where they wait.
+  Napi::Value coded(Napi::Env env) {
+    if (in_given_) return Napi::Number::New(env, static_cast<double>(bytes_));
+    if (!wait || bytes_ <= kSmallBytes) return copy_bytes(env, out_.data(), bytes_);
+    Napi::Object waiting = Napi::Object::New(env);
+    waiting.Set("size", static_cast<double>(bytes_));
+    CodedRef* ref = new CodedRef(new Coded{prepared, std::move(out_), bytes_});
+    waiting.Set("coded",
+                Napi::External<CodedRef>::New(env, ref, [](Napi::Env, CodedRef* done) { delete done; }));
+    return waiting;
+  }
+};
+
+// Copies what BlocksEncode left: the array's fresh pages are touched on the job thread.
+class CodedCopy : public Job {
+ public:
+  CodedRef coded;
+  View<uint8_t> out;
+  bince_status run(bince_context*, const int32_t*) override {
+    prefer_large_pages(out.data, out.size);
+    std::memcpy(out.data, coded->buffer.data(), std::min<size_t>(out.size, coded->bytes));
+    return BINCE_OK;
+  }
+  Napi::Value result(Napi::Env env) override { return env.Undefined(); }
 };
 
 class BlocksDecode : public CodingJob {
  public:
-  PreparedRef prepared;
   View<uint8_t> bytes;
   uint64_t first_block = 0;
   bool symbols = false;
+  bool fresh = false;  // the output was made for this call
   void* rows = nullptr;
   int64_t row_count = 0;
   Napi::ObjectReference kept_output;
@@ -221,168 +221,89 @@ class BlocksDecode : public CodingJob {
     if (status != BINCE_OK) return status;
     const bince_launch call = launch(needed, cancel);
     const Tensor sections(bytes.data, kUint8, static_cast<int64_t>(bytes.size));
-    Tensor out(rows, symbols ? kInt32 : kFloat32, row_count, prepared->format.channels);
+    const int64_t channels = prepared->format.channels;
+    if (fresh) prefer_large_pages(rows, static_cast<size_t>(row_count * channels) * 4);
+    Tensor out(rows, symbols ? kInt32 : kFloat32, row_count, channels);
     return bince_blocks_decode(context, &prepared->format, sections, first_block, out, &call);
   }
 
   Napi::Value result(Napi::Env) override { return kept_output.Value(); }
 };
 
-class SymbolsEncode : public CodingJob {
- public:
-  PreparedRef prepared;
-  View<int32_t> symbols, indexes;
-  int32_t coder = 0;
-  uint32_t lanes = 1;
-
-  bince_status run(bince_context* context, const int32_t* cancel) override {
-    const int64_t count = static_cast<int64_t>(symbols.size);
-    size_t needed;
-    uint64_t bound;
-    bince_status status = bince_symbols_encode_workspace(context, prepared->tables, count, &needed);
-    if (status == BINCE_OK) status = bince_symbols_bound(count, &bound);
-    if (status != BINCE_OK) return status;
-    const bince_launch call = launch(needed, cancel);
-    const Tensor values(symbols.data, kInt32, count);
-    const Tensor index(indexes.data, kInt32, static_cast<int64_t>(indexes.size));
-    return with_room(bound, bound, &out_, &bytes_, [&](uint64_t capacity) {
-      Tensor coded(out_.data(), kUint8, static_cast<int64_t>(capacity));
-      return bince_symbols_encode(context, prepared->tables, coder, lanes, values,
-                                  indexes.data ? &index.tensor : nullptr, coded, &bytes_, &call);
-    });
-  }
-  Napi::Value result(Napi::Env env) override { return copy_bytes(env, out_.data(), bytes_); }
-
- private:
-  AlignedBuffer out_;
-  uint64_t bytes_ = 0;
+// float32 values or int32 symbols.
+struct Rows {
+  void* data = nullptr;
+  size_t size = 0;
+  bool symbols = false;
 };
 
-class SymbolsDecode : public CodingJob {
- public:
-  PreparedRef prepared;
-  View<uint8_t> bytes;
-  View<int32_t> indexes;
-  int32_t coder = 0;
-  uint32_t lanes = 1;
-  View<int32_t> out;
-  Napi::ObjectReference kept_output;
-
-  bince_status run(bince_context* context, const int32_t* cancel) override {
-    size_t needed;
-    const bince_status status = bince_symbols_decode_workspace(context, prepared->tables, &needed);
-    if (status != BINCE_OK) return status;
-    const bince_launch call = launch(needed, cancel);
-    const Tensor coded(bytes.data, kUint8, static_cast<int64_t>(bytes.size));
-    const Tensor index(indexes.data, kInt32, static_cast<int64_t>(indexes.size));
-    Tensor values(out.data, kInt32, static_cast<int64_t>(out.size));
-    return bince_symbols_decode(context, prepared->tables, coder, lanes, coded,
-                                indexes.data ? &index.tensor : nullptr, values, &call);
-  }
-  Napi::Value result(Napi::Env) override { return kept_output.Value(); }
-};
-
-class StringsEncode : public CodingJob {
- public:
-  PreparedRef prepared;
-  View<int32_t> symbols, indexes;
-  int64_t strings = 0;
-
-  bince_status run(bince_context* context, const int32_t* cancel) override {
-    const int64_t length = strings ? static_cast<int64_t>(symbols.size) / strings : 0;
-    size_t needed;
-    uint64_t bound;
-    bince_status status = bince_compressai_workspace(context, strings, length, &needed);
-    if (status == BINCE_OK) status = bince_compressai_bound(strings, length, &bound);
-    if (status != BINCE_OK) return status;
-    const bince_launch call = launch(needed, cancel);
-    const Tensor values(symbols.data, kInt32, strings, length);
-    const bool shared = static_cast<int64_t>(indexes.size) == length;
-    const Tensor index(indexes.data, kInt32, shared ? length : strings, shared ? -1 : length);
-    string_bytes_.resize(static_cast<size_t>(strings));
-    Tensor sizes(string_bytes_.data(), kInt64, strings);
-    return with_room(bound, bound, &out_, &bytes_, [&](uint64_t capacity) {
-      Tensor out(out_.data(), kUint8, static_cast<int64_t>(capacity));
-      return bince_compressai_encode(context, prepared->tables, values, index, out, sizes, &bytes_, &call);
-    });
-  }
-  Napi::Value result(Napi::Env env) override {
-    Napi::Float64Array sizes = Napi::Float64Array::New(env, string_bytes_.size());
-    for (size_t s = 0; s < string_bytes_.size(); ++s) sizes[s] = static_cast<double>(string_bytes_[s]);
-    Napi::Object out = Napi::Object::New(env);
-    out.Set("bytes", copy_bytes(env, out_.data(), bytes_));
-    out.Set("sizes", sizes);
-    return out;
-  }
-
- private:
-  AlignedBuffer out_;
-  uint64_t bytes_ = 0;
-  std::vector<int64_t> string_bytes_;
-};
-
-class StringsDecode : public CodingJob {
- public:
-  PreparedRef prepared;
-  View<uint8_t> bytes;
-  View<int32_t> indexes;
-  std::vector<int64_t> string_bytes;
-  View<int32_t> out;
-  Napi::ObjectReference kept_output;
-
-  bince_status run(bince_context* context, const int32_t* cancel) override {
-    const int64_t strings = static_cast<int64_t>(string_bytes.size());
-    const int64_t length = strings ? static_cast<int64_t>(out.size) / strings : 0;
-    size_t needed;
-    const bince_status status = bince_compressai_workspace(context, strings, 0, &needed);
-    if (status != BINCE_OK) return status;
-    const bince_launch call = launch(needed, cancel);
-    const Tensor coded(bytes.data, kUint8, static_cast<int64_t>(bytes.size));
-    const Tensor sizes(string_bytes.data(), kInt64, strings);
-    const bool shared = static_cast<int64_t>(indexes.size) == length;
-    const Tensor index(indexes.data, kInt32, shared ? length : strings, shared ? -1 : length);
-    Tensor values(out.data, kInt32, strings, length);
-    return bince_compressai_decode(context, prepared->tables, coded, sizes, index, values, &call);
-  }
-  Napi::Value result(Napi::Env) override { return kept_output.Value(); }
-};
-
-// Runs now, or queues with the cancel flag that is argument `cancel`.
-template <typename J>
-Napi::Value start(const Napi::CallbackInfo& info, std::unique_ptr<J> job, bool async, size_t cancel) {
-  Napi::Env env = info.Env();
-  if (async) {
-    for (size_t i = 0; i < cancel; ++i) job->keep(info[i]);
-    return submit(env, std::move(job), info[cancel]);
-  }
-  bince_context* context = context_of(env);
-  if (!context) return env.Undefined();
-  const bince_status status = job->run(context, nullptr);
-  if (status == BINCE_OK) return job->result(env);
-  throw_status(env, status);
-  return env.Undefined();
+bool read_rows(Napi::Value value, const char* name, Rows* rows) {
+  rows->symbols = value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_int32_array;
+  View<float> values;
+  View<int32_t> symbols;
+  if (rows->symbols ? !read_view(value, name, &symbols) : !read_view(value, name, &values)) return false;
+  rows->data = rows->symbols ? static_cast<void*>(symbols.data) : static_cast<void*>(values.data);
+  rows->size = rows->symbols ? symbols.size : values.size;
+  return true;
 }
 
-// (format, rows, firstBlock[, cancel])
+// (format, rows, firstBlock, out[, cancel]); the asynchronous form leaves large results to codedCopyAsync
 template <bool async>
 Napi::Value blocks_encode(const Napi::CallbackInfo& info) {
   auto job = std::make_unique<BlocksEncode>();
   job->prepared = unwrap(info[0]);
-  if (!job->prepared) return info.Env().Undefined();
-  const Napi::TypedArray rows = info[1].As<Napi::TypedArray>();
-  job->symbols = info[1].IsTypedArray() && rows.TypedArrayType() == napi_int32_array;
-  View<float> values;
-  View<int32_t> symbols;
-  if (job->symbols ? !read_view(info[1], "rows", &symbols) : !read_view(info[1], "rows", &values))
+  Rows rows;
+  if (!job->prepared || !read_rows(info[1], "rows", &rows) || !read_view(info[3], "out", &job->given))
     return info.Env().Undefined();
-  job->rows = job->symbols ? static_cast<void*>(symbols.data) : static_cast<void*>(values.data);
-  job->row_count =
-      static_cast<int64_t>((job->symbols ? symbols.size : values.size) / job->prepared->format.channels);
+  job->rows = rows.data;
+  job->symbols = rows.symbols;
+  job->row_count = static_cast<int64_t>(rows.size / job->prepared->format.channels);
   job->first_block = static_cast<uint64_t>(info[2].ToNumber().Int64Value());
-  return start(info, std::move(job), async, 3);
+  job->wait = async;
+  return start(info, std::move(job), async, 4);
 }
 
-// (format, bytes, firstBlock, symbols[, cancel])
+// (coded, out[, cancel])
+Napi::Value coded_copy(const Napi::CallbackInfo& info) {
+  auto job = std::make_unique<CodedCopy>();
+  if (!info[0].IsExternal() || !read_view(info[1], "out", &job->out)) return info.Env().Undefined();
+  job->coded = *info[0].As<Napi::External<CodedRef>>().Data();
+  job->keep(info[1]);
+  return submit(info.Env(), std::move(job), info[2]);
+}
+
+template <typename Array>
+void make_output(Napi::Env env, size_t count, BlocksDecode* job) {
+  Array out = Array::New(env, count);
+  job->rows = out.Data();
+  job->kept_output = Napi::Persistent(out.template As<Napi::Object>());
+}
+
+// The rows' place: the caller's array, which must have exactly their size, or a new one.
+bool place_output(Napi::Env env, Napi::Value given, size_t count, BlocksDecode* job) {
+  if (given.IsUndefined()) {
+    job->fresh = true;
+    if (job->symbols)
+      make_output<Napi::Int32Array>(env, count, job);
+    else
+      make_output<Napi::Float32Array>(env, count, job);
+    return true;
+  }
+  Rows out;
+  if (!read_rows(given, "out", &out)) return false;
+  if (out.size != count) {
+    make_error(env, BINCE_INVALID_ARGUMENT,
+               "out: expected " + std::to_string(count) + " values, received " + std::to_string(out.size))
+        .ThrowAsJavaScriptException();
+    return false;
+  }
+  job->rows = out.data;
+  job->symbols = out.symbols;
+  job->kept_output = Napi::Persistent(given.As<Napi::Object>());
+  return true;
+}
+
+// (format, bytes, firstBlock, symbols, out[, cancel])
 template <bool async>
 Napi::Value blocks_decode(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
@@ -400,75 +321,34 @@ Napi::Value blocks_decode(const Napi::CallbackInfo& info) {
     return env.Undefined();
   }
   const size_t count = static_cast<size_t>(job->row_count) * job->prepared->format.channels;
-  if (job->symbols) {
-    Napi::Int32Array out = Napi::Int32Array::New(env, count);
-    job->rows = out.Data();
-    job->kept_output = Napi::Persistent(out.As<Napi::Object>());
-  } else {
-    Napi::Float32Array out = Napi::Float32Array::New(env, count);
-    job->rows = out.Data();
-    job->kept_output = Napi::Persistent(out.As<Napi::Object>());
-  }
-  return start(info, std::move(job), async, 4);
-}
-
-// (tables, symbols, indexes, coder, lanes[, cancel])
-template <bool async>
-Napi::Value symbols_encode(const Napi::CallbackInfo& info) {
-  auto job = std::make_unique<SymbolsEncode>();
-  job->prepared = unwrap(info[0]);
-  if (!job->prepared || !read_view(info[1], "symbols", &job->symbols) ||
-      !read_view(info[2], "indexes", &job->indexes))
-    return info.Env().Undefined();
-  job->coder = info[3].ToNumber().Int32Value();
-  job->lanes = info[4].ToNumber().Uint32Value();
+  if (!place_output(env, info[4], count, job.get())) return env.Undefined();
   return start(info, std::move(job), async, 5);
 }
 
-// (tables, bytes, indexes, coder, lanes, count[, cancel])
-template <bool async>
-Napi::Value symbols_decode(const Napi::CallbackInfo& info) {
-  auto job = std::make_unique<SymbolsDecode>();
-  job->prepared = unwrap(info[0]);
-  if (!job->prepared || !read_view(info[1], "bytes", &job->bytes) ||
-      !read_view(info[2], "indexes", &job->indexes))
-    return info.Env().Undefined();
-  job->coder = info[3].ToNumber().Int32Value();
-  job->lanes = info[4].ToNumber().Uint32Value();
-  Napi::Int32Array out =
-      Napi::Int32Array::New(info.Env(), static_cast<size_t>(info[5].ToNumber().Int64Value()));
-  job->out = {out.Data(), out.ElementLength()};
-  job->kept_output = Napi::Persistent(out.As<Napi::Object>());
-  return start(info, std::move(job), async, 6);
+// (format, rows, out | undefined) => values that can be coded before the first that cannot, copied to `out`
+Napi::Value rows_take(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  const PreparedRef prepared = unwrap(info[0]);
+  Rows rows, out;
+  if (!prepared || !read_rows(info[1], "rows", &rows) || !read_rows(info[2], "out", &out))
+    return env.Undefined();
+  const int64_t channels = prepared->format.channels;
+  const bince_dtype dtype = rows.symbols ? kInt32 : kFloat32;
+  const Tensor input(rows.data, dtype, static_cast<int64_t>(rows.size) / channels, channels);
+  Tensor copy(out.data, out.symbols ? kInt32 : kFloat32, static_cast<int64_t>(out.size) / channels, channels);
+  int64_t taken = 0;
+  const bince_status status =
+      bince_blocks_check_rows(&prepared->format, input, out.data ? &copy.tensor : nullptr, &taken);
+  if (status == BINCE_OK) return Napi::Number::New(env, static_cast<double>(taken));
+  throw_status(env, status);
+  return env.Undefined();
 }
 
-// (tables, symbols, indexes, strings[, cancel])
-template <bool async>
-Napi::Value strings_encode(const Napi::CallbackInfo& info) {
-  auto job = std::make_unique<StringsEncode>();
-  job->prepared = unwrap(info[0]);
-  if (!job->prepared || !read_view(info[1], "symbols", &job->symbols) ||
-      !read_view(info[2], "indexes", &job->indexes))
-    return info.Env().Undefined();
-  job->strings = info[3].ToNumber().Int64Value();
-  return start(info, std::move(job), async, 4);
-}
-
-// (tables, bytes, sizes, indexes, length[, cancel])
-template <bool async>
-Napi::Value strings_decode(const Napi::CallbackInfo& info) {
-  auto job = std::make_unique<StringsDecode>();
-  View<double> sizes;
-  job->prepared = unwrap(info[0]);
-  if (!job->prepared || !read_view(info[1], "bytes", &job->bytes) || !read_view(info[2], "sizes", &sizes) ||
-      !read_view(info[3], "indexes", &job->indexes))
-    return info.Env().Undefined();
-  for (size_t s = 0; s < sizes.size; ++s) job->string_bytes.push_back(static_cast<int64_t>(sizes.data[s]));
-  const size_t length = static_cast<size_t>(info[4].ToNumber().Int64Value());
-  Napi::Int32Array out = Napi::Int32Array::New(info.Env(), sizes.size * length);
-  job->out = {out.Data(), out.ElementLength()};
-  job->kept_output = Napi::Persistent(out.As<Napi::Object>());
-  return start(info, std::move(job), async, 5);
+// (array): before its pages are touched
+Napi::Value large_pages(const Napi::CallbackInfo& info) {
+  Rows rows;
+  if (read_rows(info[0], "array", &rows)) prefer_large_pages(rows.data, rows.size * 4);
+  return info.Env().Undefined();
 }
 
 // (bytes, seed) => number
@@ -487,19 +367,15 @@ void register_coding(Napi::Env env, Napi::Object exports) {
   };
   add("codingTables", coding_tables);
   add("codingFormat", coding_format);
+  register_symbols(env, exports);
   add("crc32c", crc32c);
+  add("codedCopyAsync", coded_copy);
+  add("rowsTake", rows_take);
+  add("largePages", large_pages);
   add("blocksEncodeSync", blocks_encode<false>);
   add("blocksEncodeAsync", blocks_encode<true>);
   add("blocksDecodeSync", blocks_decode<false>);
   add("blocksDecodeAsync", blocks_decode<true>);
-  add("symbolsEncodeSync", symbols_encode<false>);
-  add("symbolsEncodeAsync", symbols_encode<true>);
-  add("symbolsDecodeSync", symbols_decode<false>);
-  add("symbolsDecodeAsync", symbols_decode<true>);
-  add("stringsEncodeSync", strings_encode<false>);
-  add("stringsEncodeAsync", strings_encode<true>);
-  add("stringsDecodeSync", strings_decode<false>);
-  add("stringsDecodeAsync", strings_decode<true>);
 }
 
 }  // namespace bince::addon

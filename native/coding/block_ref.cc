@@ -2,6 +2,7 @@
 #include "native/coding/block_ref.h"
 
 #include "native/coding/escape.h"
+#include "native/coding/polling.h"
 #include "native/coding/quantize.h"
 #include "native/coding/range_coder.h"
 
@@ -59,8 +60,13 @@ void encode_block(const ChannelPlan& plan, EncodeJob* job) {
   job->words = job->words_end;
   job->escapes = job->escapes_end;
   job->cost = 0;
-  job->invalid = false;
+  job->invalid = job->cancelled = false;
+  Polling polling = {job->cancel, 0};
   for (uint64_t g = groups; g-- > 0;) {
+    if (polling.fired(uint64_t{L} * C)) {
+      job->cancelled = true;
+      return;
+    }
     const uint64_t left = job->row_count - g * L;
     const uint32_t lanes = left < L ? static_cast<uint32_t>(left) : L;
     for (uint32_t c = C; c-- > 0;) {
@@ -81,7 +87,8 @@ void encode_block(const ChannelPlan& plan, EncodeJob* job) {
   }
 }
 
-const char* decode_block(const ChannelPlan& plan, const DecodeJob& job) {
+const char* decode_block(const ChannelPlan& plan, DecodeJob* given) {
+  const DecodeJob& job = *given;
   const uint32_t L = plan.lanes, C = plan.channels;
   const uint64_t lanes = job.row_count < L ? job.row_count : L;
   if (job.payload_bytes < job.escape_bytes + 4 * lanes) return "its payload is shorter than its states";
@@ -94,7 +101,12 @@ const char* decode_block(const ChannelPlan& plan, const DecodeJob& job) {
   const uint8_t* end = job.payload + job.payload_bytes;
   const uint8_t* escapes = end - job.escape_bytes;
   const uint8_t* words_end = escapes;
+  Polling polling = {job.cancel, 0};
   for (uint64_t row = 0; row < job.row_count; row += L) {
+    if (polling.fired(uint64_t{L} * C)) {
+      given->cancelled = true;
+      return nullptr;
+    }
     const uint64_t left = job.row_count - row < L ? job.row_count - row : L;
     for (uint32_t c = 0; c < C; ++c) {
       for (uint64_t l = 0; l < left; ++l) {
@@ -130,7 +142,7 @@ void encode_rans_ref(const ChannelPlan* plan, EncodeJob* jobs, int count, char*)
 }
 
 void decode_rans_ref(const ChannelPlan* plan, DecodeJob* jobs, int count, char*) {
-  for (int i = 0; i < count; ++i) jobs[i].damage = decode_block(*plan, jobs[i]);
+  for (int i = 0; i < count; ++i) jobs[i].damage = decode_block(*plan, &jobs[i]);
 }
 
 void encode_range(const ChannelPlan* plan, EncodeJob* job, uint8_t* words_begin, uint8_t** words_end) {

@@ -119,7 +119,8 @@ void encode_task(void* argument, int64_t task, int worker) {
   uint8_t* words_ends[kBlocksAtOnce];
   for (int i = 0; i < count; ++i) {
     EncodeJob* job = &wave.jobs[first + i];
-    job->invalid = false;
+    job->invalid = job->cancelled = false;
+    job->cancel = nullptr;
     const uint64_t row = (wave.first_block + static_cast<uint64_t>(first + i)) * plan.block_rows;
     const uint64_t left = wave.call->row_count - row;
     uint8_t* room = reinterpret_cast<uint8_t*>(wave.rooms) + static_cast<size_t>(first + i) * room_bytes;
@@ -374,7 +375,9 @@ bince_status decode_sections(const Run& run, size_t used, const SectionPlan& pla
                                 s->payload,
                                 s->payload_bytes,
                                 s->escape_bytes,
-                                nullptr};
+                                nullptr,
+                                nullptr,
+                                false};
       row += s->rows;
       at = s->payload + s->payload_bytes;
     }

@@ -1,9 +1,11 @@
 // The C ABI of blocks: argument checks, then the sections.  Plain arrays and CompressAI's strings are in
 // symbol_api.cc.
 #include <cmath>
+#include <cstring>
 
 #include "native/coding/block_ref.h"
 #include "native/coding/block_sections.h"
+#include "native/coding/quantize.h"
 #include "native/core/context.h"
 #include "native/core/status.h"
 #include "native/core/tensor_check.h"
@@ -195,6 +197,69 @@ bince_status check_row_count(int64_t rows) {
   return BINCE_OK;
 }
 
+// Values that can be coded before the first that cannot.
+class RowScan {
+ public:
+  explicit RowScan(const bince_block_format* format)
+      : channels_(format->channels),
+        median_(tensor_data<const float>(format->median)),
+        step_(tensor_data<const float>(format->step)),
+        shift_(tensor_data<const float>(format->shift)) {
+    double safe = 3e38;
+    for (uint32_t c = 0; c < channels_; ++c) {
+      const double symbols = 0.99 * kMaxSymbol - std::fabs(median_ ? median_[c] : 0.0);
+      const double reach = 0.99 * symbols * (step_ ? step_[c] : 1.0) - std::fabs(shift_ ? shift_[c] : 0.0);
+      safe = reach < safe ? reach : safe;
+    }
+    const float least = static_cast<float>(safe > 0 ? safe : 0);
+    std::memcpy(&safe_, &least, sizeof safe_);
+  }
+
+  // Whether all values are certain to be codable.  Magnitudes of floats are ordered as their
+  // bits are, with infinity and NaN above all numbers.
+  bool clear(const float* values, uint64_t count) const {
+    uint32_t beyond = 0;
+    for (uint64_t i = 0; i < count; ++i) {
+      int32_t bits;
+      std::memcpy(&bits, values + i, sizeof bits);
+      beyond |= static_cast<uint32_t>(safe_ - (bits & 0x7fffffff));
+    }
+    return beyond >> 31 == 0;
+  }
+  bool clear(const int32_t* values, uint64_t count) const {
+    uint32_t beyond = 0;
+    for (uint64_t i = 0; i < count; ++i) beyond |= codable(values[i], 0) ? 0 : 1;
+    return beyond == 0;
+  }
+  bool codable(float x, uint64_t c) const {
+    int32_t symbol;
+    return quantize(x, median_ ? median_[c] : 0.0f, 1.0f / (step_ ? step_[c] : 1.0f),
+                    shift_ ? shift_[c] : 0.0f, &symbol);
+  }
+  bool codable(int32_t symbol, uint64_t) const { return symbol > -(1 << 30) && symbol < 1 << 30; }
+
+  template <typename T>
+  int64_t scan(const T* values, uint64_t count, T* copy) const {
+    constexpr uint64_t kPiece = 1024;  // is still in the first cache when it is copied
+    for (uint64_t begin = 0; begin < count; begin += kPiece) {
+      const uint64_t size = count - begin < kPiece ? count - begin : kPiece;
+      if (!clear(values + begin, size))
+        for (uint64_t i = begin; i < begin + size; ++i)
+          if (!codable(values[i], i % channels_)) {
+            if (copy) std::memcpy(copy + begin, values + begin, (i - begin) * sizeof(T));
+            return static_cast<int64_t>(i);
+          }
+      if (copy) std::memcpy(copy + begin, values + begin, size * sizeof(T));
+    }
+    return static_cast<int64_t>(count);
+  }
+
+ private:
+  uint64_t channels_;
+  const float *median_, *step_, *shift_;
+  int32_t safe_;  // the bits of a magnitude that is codable in every channel
+};
+
 bince_status check_result(const void* place, const char* name) {
   return place ? BINCE_OK
                : fail(BINCE_INVALID_ARGUMENT, "%s: expected a place for the result, received NULL", name);
@@ -262,6 +327,23 @@ bince_status bince_blocks_encode(const bince_context* context, const bince_block
   *bytes = call.bytes;
   if (ideal_bits) *ideal_bits = call.ideal_bits;
   return status;
+}
+
+bince_status bince_blocks_check_rows(const bince_block_format* format, const bince_tensor* rows,
+                                     bince_tensor* copy, int64_t* valid) {
+  BINCE_RETURN_IF_ERROR(check_result(valid, "valid"));
+  BINCE_RETURN_IF_ERROR(check_format(format));
+  const int64_t channels = format->channels;
+  BINCE_RETURN_IF_ERROR(check_tensor(rows, "rows", {kFloat32, kInt32}, {-1, channels}));
+  BINCE_RETURN_IF_ERROR(check_row_count(rows->shape[0]));
+  BINCE_RETURN_IF_ERROR(check_optional(copy, "copy", {rows->dtype}, {rows->shape[0], channels}));
+  const RowScan scan(format);
+  const uint64_t count = static_cast<uint64_t>(rows->shape[0] * channels);
+  if (same_dtype(rows->dtype, kFloat32))
+    *valid = scan.scan(tensor_data<const float>(rows), count, tensor_data<float>(copy));
+  else
+    *valid = scan.scan(tensor_data<const int32_t>(rows), count, tensor_data<int32_t>(copy));
+  return BINCE_OK;
 }
 
 bince_status bince_blocks_scan(const bince_block_format* format, const bince_tensor* sections,

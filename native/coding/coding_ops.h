@@ -39,14 +39,16 @@ struct EncodeJob {
   RowType type;
   bool count_cost;
   uint64_t row_count;
-  uint8_t* words_end;    // room for 2 bytes a symbol below it
-  uint8_t* escapes_end;  // room for kMaxEscapeBytes a symbol below it
+  uint8_t* words_end;     // room for 2 bytes a symbol below it
+  uint8_t* escapes_end;   // room for kMaxEscapeBytes a symbol below it
+  const int32_t* cancel;  // or null; polled by the reference, which long arrays go through
   // Results.
   uint32_t states[kLanes];
   uint8_t* words;
   uint8_t* escapes;
-  uint64_t cost;  // in 2^-25 bits, without the escape bytes; modulo 2^64
-  bool invalid;   // a value that cannot be quantised; nothing else is meant then
+  uint64_t cost;   // in 2^-25 bits, without the escape bytes; modulo 2^64
+  bool invalid;    // a value that cannot be quantised; nothing else is meant then
+  bool cancelled;  // likewise
 };
 
 // One block to decode.
@@ -58,8 +60,13 @@ struct DecodeJob {
   const uint8_t* payload;
   uint64_t payload_bytes;
   uint64_t escape_bytes;
-  const char* damage;  // null, or what is wrong with the block
+  const int32_t* cancel;  // as above
+  const char* damage;     // null, or what is wrong with the block
+  bool cancelled;
 };
+
+// Symbols between two looks at a cancel flag.
+enum { kCancelSymbols = 1 << 16 };
 
 // Blocks that a slot takes at once, to hide latency.
 enum { kBlocksAtOnce = 4 };

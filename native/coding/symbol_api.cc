@@ -1,8 +1,9 @@
-// The C ABI of plain arrays, of the streaming range coder and of CompressAI's strings.
+// The C ABI of plain arrays.
 #include <cstring>
 
 #include "native/coding/block_sections.h"
 #include "native/coding/compressai.h"
+#include "native/coding/polling.h"
 #include "native/coding/symbol_stream.h"
 #include "native/core/context.h"
 #include "native/core/status.h"
@@ -89,12 +90,14 @@ uint64_t room_of(uint64_t count) {
   return kSymbolBytes * count + kStreamBytes;
 }
 
-bince_status encode_range_symbols(const bince_tables* tables, const Symbols& symbols, const int32_t* values,
-                                  uint8_t* room, uint64_t count, bince_tensor* coded, uint64_t* bytes) {
+bince_status encode_range_symbols(const Run& run, const bince_tables* tables, const Symbols& symbols,
+                                  const int32_t* values, uint8_t* room, uint64_t count, bince_tensor* coded,
+                                  uint64_t* bytes) {
   RangeWriter writer;
   range_start(&writer, room, room + room_of(count));
   uint32_t table = 0;
   for (uint64_t i = 0; i < count; ++i) {
+    if (i % kCancelSymbols == 0 && cancelled(run)) return fail(BINCE_CANCELLED, "encoding was cancelled");
     const uint32_t index = symbols.indexes ? symbols.indexes[i] : table;
     if (++table == symbols.channels) table = 0;
     if (!stream_put(&writer, table_view(tables, index), values[i]))
@@ -104,9 +107,9 @@ bince_status encode_range_symbols(const bince_tables* tables, const Symbols& sym
   return copy_out(room, writer.at, coded, bytes);
 }
 
-bince_status encode_rans_symbols(const CodingOps* ops, const ChannelPlan& plan, const Symbols& symbols,
-                                 const int32_t* values, uint8_t* room, char* scratch, bince_tensor* coded,
-                                 uint64_t* bytes) {
+bince_status encode_rans_symbols(const Run& run, const CodingOps* ops, const ChannelPlan& plan,
+                                 const Symbols& symbols, const int32_t* values, uint8_t* room, char* scratch,
+                                 bince_tensor* coded, uint64_t* bytes) {
   const uint64_t count = symbols.rows * symbols.channels;
   EncodeJob job = {};
   job.rows = values;
@@ -116,7 +119,9 @@ bince_status encode_rans_symbols(const CodingOps* ops, const ChannelPlan& plan, 
   // Words grow down from here, escapes from the end; 128 bytes before the words hold the states.
   job.words_end = room + 160 + 2 * count;
   job.escapes_end = room + room_of(count);
+  job.cancel = run.cancel;
   ops->encode_rans(&plan, &job, 1, scratch);
+  if (job.cancelled) return fail(BINCE_CANCELLED, "encoding was cancelled");
   const size_t escape_bytes = static_cast<size_t>(job.escapes_end - job.escapes);
   uint8_t* at = job.words;
   const uint64_t lanes = symbols.rows < plan.lanes ? symbols.rows : plan.lanes;
@@ -148,13 +153,14 @@ bince_status stream_damage(uint64_t at, const char* damage) {
               static_cast<unsigned long long>(at), damage);
 }
 
-bince_status decode_range_symbols(const bince_tables* tables, const Symbols& symbols, const uint8_t* bytes,
-                                  uint64_t byte_count, int32_t* values) {
+bince_status decode_range_symbols(const Run& run, const bince_tables* tables, const Symbols& symbols,
+                                  const uint8_t* bytes, uint64_t byte_count, int32_t* values) {
   const uint64_t count = symbols.rows * symbols.channels;
   RangeReader reader;
   range_start(&reader, bytes, bytes + byte_count);
   uint32_t table = 0;
   for (uint64_t i = 0; i < count; ++i) {
+    if (i % kCancelSymbols == 0 && cancelled(run)) return fail(BINCE_CANCELLED, "decoding was cancelled");
     const uint32_t index = symbols.indexes ? symbols.indexes[i] : table;
     if (++table == symbols.channels) table = 0;
     const char* damage = stream_get(&reader, table_view(tables, index), &values[i]);
@@ -164,8 +170,9 @@ bince_status decode_range_symbols(const bince_tables* tables, const Symbols& sym
   return range_complete(&reader, bytes) ? BINCE_OK : stream_damage(count, "words are left over");
 }
 
-bince_status decode_rans_symbols(const CodingOps* ops, const ChannelPlan& plan, const Symbols& symbols,
-                                 const uint8_t* bytes, uint64_t byte_count, int32_t* values, char* scratch) {
+bince_status decode_rans_symbols(const Run& run, const CodingOps* ops, const ChannelPlan& plan,
+                                 const Symbols& symbols, const uint8_t* bytes, uint64_t byte_count,
+                                 int32_t* values, char* scratch) {
   const uint8_t* at = bytes;
   uint64_t escape_bytes;
   if (!read_varint(&at, bytes + byte_count, &escape_bytes))
@@ -179,7 +186,9 @@ bince_status decode_rans_symbols(const CodingOps* ops, const ChannelPlan& plan, 
   job.payload_bytes = static_cast<uint64_t>(bytes + byte_count - at);
   job.escape_bytes = escape_bytes;
   if (escape_bytes > job.payload_bytes) return stream_damage(0, "it is cut off");
+  job.cancel = run.cancel;
   ops->decode_rans(&plan, &job, 1, scratch);
+  if (job.cancelled) return fail(BINCE_CANCELLED, "decoding was cancelled");
   if (job.damage) return fail(BINCE_CORRUPT_DATA, "the coded symbols are damaged: %s", job.damage);
   return BINCE_OK;
 }
@@ -221,10 +230,11 @@ bince_status bince_symbols_encode(const bince_context* context, const bince_tabl
   uint8_t* room;
   carve_symbols(&workspace, tables, count, true, &table, &scratch, &room);
   const int32_t* values = tensor_data<const int32_t>(symbols);
-  if (coder == BINCE_RANGE) return encode_range_symbols(tables, checked, values, room, count, coded, bytes);
+  if (coder == BINCE_RANGE)
+    return encode_range_symbols(run, tables, checked, values, room, count, coded, bytes);
   ChannelPlan plan;
   plan_channels(tables, checked, lanes, table, &plan);
-  return encode_rans_symbols(context->ops->coding, plan, checked, values, room, scratch, coded, bytes);
+  return encode_rans_symbols(run, context->ops->coding, plan, checked, values, room, scratch, coded, bytes);
 }
 
 bince_status bince_symbols_decode_workspace(const bince_context*, const bince_tables* tables, size_t* bytes) {
@@ -250,8 +260,8 @@ bince_status bince_symbols_decode(const bince_context* context, const bince_tabl
   const uint8_t* bytes = tensor_data<const uint8_t>(coded);
   const uint64_t byte_count = static_cast<uint64_t>(coded->shape[0]);
   int32_t* values = tensor_data<int32_t>(symbols);
-  if (coder == BINCE_RANGE) return decode_range_symbols(tables, checked, bytes, byte_count, values);
+  if (coder == BINCE_RANGE) return decode_range_symbols(run, tables, checked, bytes, byte_count, values);
   ChannelPlan plan;
   plan_channels(tables, checked, lanes, table, &plan);
-  return decode_rans_symbols(context->ops->coding, plan, checked, bytes, byte_count, values, scratch);
+  return decode_rans_symbols(run, context->ops->coding, plan, checked, bytes, byte_count, values, scratch);
 }

@@ -1,7 +1,13 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BinceError, compressai } from '../../lib/kernels/index.js';
+import {
+  BinceError,
+  compressai,
+  gaussianIndexes,
+  gaussianTables,
+  scaleTable,
+} from '../../lib/kernels/index.js';
 import { type GoldenArray, goldenBytes, goldenCases, hex, readNpy, tablesOf, unpadTables } from './golden.js';
 
 const example = {
@@ -29,6 +35,12 @@ interface StringsCase {
   expected: { strings_hex: string[] };
 }
 
+interface GaussianCase {
+  name: string;
+  inputs: { y: GoldenArray; scales: GoldenArray; means: GoldenArray; scale_table: GoldenArray };
+  expected: { indexes: GoldenArray; strings_hex: string[]; decoded: GoldenArray };
+}
+
 describe('CompressAI strings', () => {
   it('are those of the worked example', () => {
     const { tables, indexes, symbols } = example;
@@ -53,6 +65,27 @@ describe('CompressAI strings', () => {
       expect(strings.map(hex)).toEqual(expected.strings_hex);
       expect(await compressai.decode(strings, { tables, indexes })).toEqual(symbols);
     }
+  });
+
+  it('are those of the original for a Gaussian conditional, from its scales on', async () => {
+    const { inputs, expected } = goldenCases<GaussianCase>('compressai_strings.json').find(
+      (golden): golden is GaussianCase => golden.name.startsWith('gaussian_conditional'),
+    )!;
+    const scales = scaleTable();
+    // The original computes them in float32.
+    for (const [i, scale] of inputs.scale_table.data.entries())
+      expect(Math.abs(scales[i]! / scale - 1)).toBeLessThan(4e-7);
+    const indexes = gaussianIndexes(Float32Array.from(inputs.scales.data), scales);
+    expect(indexes).toEqual(Int32Array.from(expected.indexes.data));
+    const tables = gaussianTables(scales);
+    const symbols = Int32Array.from(inputs.y.data, (y, i) => Math.round(y - inputs.means.data[i]!));
+    const rows = inputs.y.shape[0]!;
+    const strings = await compressai.encode(symbols, { tables, indexes, rows });
+    expect(strings.map(hex)).toEqual(expected.strings_hex);
+    const decoded = await compressai.decode(strings, { tables, indexes, length: symbols.length / rows });
+    expect(decoded).toEqual(symbols);
+    const values = Float32Array.from(decoded, (symbol, i) => symbol + inputs.means.data[i]!);
+    expect(values).toEqual(Float32Array.from(expected.decoded.data));
   });
 
   it('are those of a released model', () => {
