@@ -10,16 +10,16 @@
  * channel whose values all round to one symbol has an error bounded by its own spread, not by the step. Rounding to
  * the nearest makes the error continuous in gain and shift, so its gradient is exact without a straight-through trick.
  *
- * In the first fifth of the steps the network learns alone; in the last two fifths gain and shift rest, and it learns the probabilities of the symbols
- * themselves. At high rate the best steps 1 / gain are 4 beta (L1) or sqrt(6 beta) (squared error), in the units of
- * the data; training begins there.
+ * Training begins at the steps and shifts of scalar quantisation (ecsq_search.ts) for the same slope, beta nats. In the
+ * first part of the steps the network learns alone; in the last gain and shift rest, and it learns the probabilities
+ * of the symbols themselves. The tables are those probabilities, corrected by the counts of the symbols: a row of
+ * many is better told by counting, one of few by the network.
  */
 import { createModel } from '../codec/model.js';
 import { BinceError, invalidArgument } from '../errors.js';
 import {
   buildTables,
   factorizedBackward,
-  factorizedForward,
   factorizedLayers,
   initFactorizedParameters,
   parameterCount,
@@ -29,7 +29,8 @@ import { Adam } from './adam.js';
 import { ShuffledBatches } from './batches.js';
 import { DistortionGradients } from './distortion.js';
 import { findQuantizer } from './ecsq.js';
-import { decibels, type FitReport, type FittedModel, rowDtype } from './fitted_model.js';
+import { countTables, type Quantizer } from './ecsq_search.js';
+import { decibels, type FitReport, type FittedModel, rowDtype, tablesOf } from './fitted_model.js';
 import { modelCost } from './model_cost.js';
 import { quantizeColumn } from './quantizer.js';
 import { codeLength, smoothedPmf } from './smoothing.js';
@@ -81,9 +82,6 @@ const kInitScale = 10;
 /** The shares of the steps between which gain and shift move: not before the network knows the densities. */
 const kMovesFrom = 0.2;
 const kMovesTo = 0.6;
-/** Steps between looks at the rate, and the power of its ratio to the target by which beta moves. */
-const kSteeringInterval = 10;
-const kSteering = 0.3;
 /** Rows by which trained gains and shifts are checked. */
 const kCheckedRows = 20_000;
 
@@ -95,12 +93,9 @@ export async function fitBottleneck(
   const settings = checkOptions(options, source);
   const { signal } = options;
   const sample = await sampleRows(source, { maxBytes: options.sampleBytes ?? 256 << 20, signal });
-  const start = await findQuantizer(sample, {
-    ...(settings.beta === undefined
-      ? { bits: settings.bits }
-      : { step: stepOf(settings.beta, settings.distortion) }),
-    signal,
-  });
+  const { beta, bits, distortion } = settings;
+  const target = beta === undefined ? { bits } : { slope: beta * Math.LN2 };
+  const start = await findQuantizer(sample, { ...target, distortion, signal });
   const trainer = new Trainer(sample, start, settings);
   await trainer.run(options.onProgress, signal);
   const model = await trainer.model(options.name ?? 'bottleneck', rowDtype(source), source.rows, signal);
@@ -152,15 +147,6 @@ function checkOptions(options: BottleneckOptions, source: VectorSource): Setting
   };
 }
 
-/** The best step at high rate: where the loss's derivative, step/4 - beta or step^2/6 - beta, is 0. */
-function stepOf(beta: number, distortion: 'l1' | 'mse'): number {
-  return distortion === 'l1' ? 4 * beta : Math.sqrt(6 * beta);
-}
-
-function betaOf(step: number, distortion: 'l1' | 'mse'): number {
-  return distortion === 'l1' ? step / 4 : (step * step) / 6;
-}
-
 /** The parameters in training, and the loop over them. */
 class Trainer {
   readonly #sample: Sample;
@@ -168,20 +154,17 @@ class Trainer {
   readonly #parameters: Float32Array;
   readonly #logGain: Float32Array;
   readonly #shift: Float32Array;
-  readonly #startStep: number;
-  readonly #startShift: Float32Array;
-  beta: number;
+  readonly #start: Quantizer;
+  readonly beta: number;
 
-  constructor(sample: Sample, start: { step: number; shift: Float32Array }, settings: Settings) {
-    const { channels } = sample;
+  constructor(sample: Sample, start: Quantizer, settings: Settings) {
     this.#sample = sample;
     this.#settings = settings;
-    this.#startStep = start.step;
-    this.#startShift = start.shift;
-    this.#logGain = new Float32Array(channels).fill(-Math.log(start.step));
+    this.#start = start;
+    this.#logGain = start.step.map((step) => -Math.log(step));
     this.#shift = Float32Array.from(start.shift);
     this.#parameters = startNetwork(sample, start.step, settings.seed);
-    this.beta = settings.beta ?? betaOf(start.step, settings.distortion);
+    this.beta = settings.beta ?? start.slope / Math.LN2;
   }
 
   async run(onProgress: BottleneckOptions['onProgress'], signal: AbortSignal | undefined): Promise<void> {
@@ -192,7 +175,7 @@ class Trainer {
     const quantizer = new Adam([
       { values: this.#logGain },
       // In units of a step, as the symbols are.
-      { values: this.#shift, scale: new Float32Array(channels).fill(this.#startStep) },
+      { values: this.#shift, scale: this.#start.step },
     ]);
     const rows = new Float32Array(batch * channels);
     const gradients = new DistortionGradients(channels, this.#settings.distortion);
@@ -217,24 +200,10 @@ class Trainer {
       if (moving) {
         gradients.addTo(dlogGain!, dshift!);
         quantizer.step(lr * fall, [dlogGain!, dshift!]);
-        if (step % kSteeringInterval === 0) await this.#steer(rows, signal);
       }
       average = step === 0 || step === movesTo ? bits / batch : 0.95 * average + (0.05 * bits) / batch;
       onProgress?.({ step: step + 1, steps, bitsPerRow: average, beta: this.beta });
     }
-  }
-
-  /** Moves beta so that the rate of the rounded values comes to the target. */
-  async #steer(rows: Float32Array, signal: AbortSignal | undefined): Promise<void> {
-    const { batch, bits, beta } = this.#settings;
-    if (beta !== undefined) return;
-    const rounded = await factorizedForward(rows, {
-      ...{ channels: this.#sample.channels, parameters: this.#parameters, quantize: 'round' },
-      ...{ logGain: this.#logGain, shift: this.#shift },
-      ...(signal ? { signal } : {}),
-    });
-    const ratio = Math.min(2, Math.max(0.5, rounded.bits / batch / bits));
-    this.beta *= ratio ** kSteering;
   }
 
   /**
@@ -256,9 +225,10 @@ class Trainer {
       await turn();
       readColumn(sample, c, column);
       const trained = cost(Math.fround(Math.exp(-this.#logGain[c]!)), this.#shift[c]!);
-      if (trained <= cost(this.#startStep, this.#startShift[c]!)) continue;
-      this.#logGain[c] = -Math.log(this.#startStep);
-      this.#shift[c] = this.#startShift[c]!;
+      const { step, shift } = this.#start;
+      if (trained <= cost(step[c]!, shift[c]!)) continue;
+      this.#logGain[c] = -Math.log(step[c]!);
+      this.#shift[c] = shift[c]!;
     }
   }
 
@@ -275,11 +245,12 @@ class Trainer {
     const { quantiles } = await solveQuantiles({ ...network, tailMass: kTailMass, ...stop });
     // The shift is the centre that was trained: symbols are counted from it, not from the median.
     for (let c = 0; c < channels; c++) centre(quantiles.subarray(3 * c, 3 * c + 3));
-    const tables = await buildTables({ ...network, quantiles, ...stop });
+    const learned = await buildTables({ ...network, quantiles, ...stop });
+    const step = this.#logGain.map((gain) => Math.exp(-gain));
+    const counted = await countTables(this.#sample, { step, shift: this.#shift }, signal, learned);
     return createModel({
-      ...{ name, method: 'bottleneck', channels, dtype, tables },
-      step: this.#logGain.map((gain) => Math.exp(-gain)),
-      shift: this.#shift,
+      ...{ name, method: 'bottleneck', channels, dtype, tables: tablesOf(counted.pmfs) },
+      ...{ step, shift: this.#shift },
       network: {
         parameters: { shape: [parameterCount(), channels], data: this.#parameters },
         log_gain: { shape: [channels], data: this.#logGain },
@@ -301,14 +272,14 @@ function centre(quantiles: Float32Array): void {
 }
 
 /** CompressAI's start, each channel's density as wide as its own values (and the noise) in steps. */
-function startNetwork(sample: Sample, step: number, seed: number): Float32Array {
+function startNetwork(sample: Sample, step: Float32Array, seed: number): Float32Array {
   const { channels } = sample;
   const parameters = initFactorizedParameters(channels, { seed, initScale: kInitScale });
   const [layer] = factorizedLayers();
   const column = new Float32Array(sample.rows);
   for (let c = 0; c < channels; c++) {
     readColumn(sample, c, column);
-    const width = Math.sqrt(variance(column) / (step * step) + 1 / 12);
+    const width = Math.sqrt(variance(column) / step[c]! ** 2 + 1 / 12);
     for (let i = layer!.matrix; i < layer!.bias; i++) {
       const slope = Math.log1p(Math.exp(parameters[i * channels + c]!)) * (kInitScale / width);
       parameters[i * channels + c] = slope > 30 ? slope : Math.log(Math.expm1(slope));

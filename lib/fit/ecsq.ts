@@ -1,14 +1,15 @@
 /** Entropy-coded scalar quantisation: the baseline that needs no training. See ecsq_search.ts for the why. */
 import { createModel } from '../codec/model.js';
 import { BinceError, invalidArgument } from '../errors.js';
-import { countTables, EcsqSearch } from './ecsq_search.js';
+import { countTables, EcsqSearch, type Quantizer } from './ecsq_search.js';
 import { decibels, type FitReport, type FittedModel, rowDtype, tablesOf } from './fitted_model.js';
+import type { Distortion } from './high_rate.js';
 import { type Sample, sampleRows, thinSample, type VectorSource } from './vector_source.js';
 
 export interface EcsqOptions {
   /** Target of bits a row. Default, without a step: 2 a channel. */
   readonly bits?: number | undefined;
-  /** Quantisation step of all channels, instead of a target. */
+  /** One quantisation step for all channels, instead of a target. */
   readonly step?: number | undefined;
   readonly name?: string | undefined;
   /** Memory for the rows that are counted; default 256 MiB. Larger files are sampled. */
@@ -18,14 +19,16 @@ export interface EcsqOptions {
 
 export interface EcsqReport extends FitReport {
   readonly method: 'ecsq';
-  readonly step: number;
+  /** The finest and the coarsest step of a channel. */
+  readonly leastStep: number;
+  readonly mostStep: number;
 }
 
 /** Values that the search for the step looks at; the tables are counted over the whole sample. */
 const kSearchValues = 2 << 20;
 
 /**
- * Fits a step, a shift for every channel and tables to vectors. The rate is that of the returned tables on the rows
+ * Fits a step, a shift and a table for every channel to vectors. The rate is that of the returned tables on the rows
  * used; vectors with less information than `bits` get the finest step that was worth trying.
  */
 export async function fitEcsq(
@@ -35,15 +38,15 @@ export async function fitEcsq(
   const { signal } = options;
   checkOptions(options);
   const sample = await sampleRows(source, { maxBytes: options.sampleBytes ?? 256 << 20, signal });
-  const { step, shift, variance } = await findQuantizer(sample, options);
-  const counted = await countTables(sample, step, shift, signal);
+  const { step, shift, variance } = await findQuantizer(sample, { ...options, distortion: 'mse' });
+  const counted = await countTables(sample, { step, shift }, signal);
   const model = createModel({
     name: options.name ?? 'ecsq',
     method: 'ecsq',
     channels: source.channels,
     dtype: rowDtype(source),
     tables: tablesOf(counted.pmfs),
-    step: new Float32Array(source.channels).fill(step),
+    step,
     shift,
     metadata: { rows_used: sample.rows, rows: source.rows, bits_per_row: counted.bits },
   });
@@ -52,7 +55,8 @@ export async function fitEcsq(
     model,
     report: {
       method: 'ecsq',
-      step,
+      leastStep: step.reduce((a, b) => Math.min(a, b)),
+      mostStep: step.reduce((a, b) => Math.max(a, b)),
       rows: source.rows,
       rowsUsed: sample.rows,
       channels: source.channels,
@@ -72,20 +76,24 @@ function checkOptions({ bits, step }: EcsqOptions): void {
     invalidArgument('step', 'a positive number', step);
 }
 
-/** The step and shifts for a target or a given step, found on a part of the sample. */
+/** Steps and shifts for a rate, a slope or one given step, found on a part of the sample. */
 export async function findQuantizer(
   sample: Sample,
-  options: Pick<EcsqOptions, 'bits' | 'step' | 'signal'>,
-): Promise<{ step: number; shift: Float32Array; variance: number }> {
+  options: {
+    readonly bits?: number | undefined;
+    readonly step?: number | undefined;
+    readonly slope?: number | undefined;
+    readonly distortion: Distortion;
+    readonly signal?: AbortSignal | undefined;
+  },
+): Promise<Quantizer & { variance: number }> {
   const { channels } = sample;
+  const { bits = 2 * channels, step, slope, distortion, signal } = options;
   const thin = thinSample(sample, Math.max(256, Math.floor(kSearchValues / channels)));
-  const search = new EcsqSearch(thin, options.signal);
-  let step: number;
-  if (options.step === undefined) {
-    step = await search.findStep(options.bits ?? 2 * channels);
-  } else {
-    step = Math.fround(options.step);
-    await search.chooseShifts(step);
-  }
-  return { step, shift: search.shift, variance: search.deviation ** 2 };
+  const search = new EcsqSearch(thin, distortion, signal);
+  let found: Quantizer;
+  if (step !== undefined) found = await search.oneStep(Math.fround(step));
+  else if (slope !== undefined) found = await search.atSlope(slope);
+  else found = await search.atRate(bits);
+  return { ...found, variance: search.deviation ** 2 };
 }

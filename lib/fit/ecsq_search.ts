@@ -1,26 +1,32 @@
 /**
- * The search behind entropy-coded scalar quantisation: one step for all channels, and a shift for each.
- *
- * Why one step: for squared error at a given total rate, every channel should work at the same slope of its
- * rate-distortion curve. At high rate the slope of a uniform quantiser depends on its step alone (distortion
- * step^2/12, rate h - log2(step)), so equal slopes are equal steps, whatever the channels' variances; at low rate a
- * channel whose spread is far below the step costs nearly no bits, as reverse water-filling would have it.
+ * The search behind entropy-coded scalar quantisation: a step and a shift for each channel. First one step for all,
+ * by bisection; then, around its slope, each channel its own (allocation.ts).
  *
  * The shift places the reconstruction points. Fine steps do not care; coarse ones do: a channel that is coded at
  * almost no bits is reconstructed as its shift, so the mean is right for a bell and the median or zero for a
- * channel that is mostly one value. Each channel takes the cheapest of the three by distortion + lambda * bits, with
- * lambda = (ln 2 / 6) step^2, the slope above.
+ * channel that is mostly one value. Each channel takes the cheapest of the three by distortion + slope * bits.
  */
 import { BinceError } from '../errors.js';
+import type { CdfTables } from '../kernels/tables.js';
+import { Allocation, type Choice, total } from './allocation.js';
+import { type Distortion, slopeOfStep } from './high_rate.js';
 import { type Quantized, quantizeColumn } from './quantizer.js';
 import { codeLength, type SymbolPmf, smoothedPmf } from './smoothing.js';
 import { takeTurns } from './turns.js';
 import { readColumn, type Sample } from './vector_source.js';
 
-/** Bits a row and squared error a row of one step over a sample. */
+/** Bits a row and distortion a row. */
 export interface Operation {
   readonly bits: number;
-  readonly squaredError: number;
+  readonly error: number;
+}
+
+/** Steps and shifts of all channels. */
+export interface Quantizer {
+  readonly step: Float32Array;
+  readonly shift: Float32Array;
+  /** What a bit is worth there, in distortion. */
+  readonly slope: number;
 }
 
 /** One channel's places to put the reconstruction point of symbol 0. */
@@ -34,19 +40,23 @@ interface ChannelStatistics {
 
 /** Symbols beyond this would lose precision in float32 long before the format's 2^30. */
 const kMaxSymbol = 2 ** 22;
+/** Steps outside are not tried: their inverse, or a symbol's product, would leave float32. */
+const kLeastStep = 2 ** -120;
+const kMostStep = 2 ** 120;
 
 export class EcsqSearch {
   readonly #sample: Sample;
+  readonly #distortion: Distortion;
   readonly #columns: Float32Array;
   readonly #statistics: ChannelStatistics[];
   readonly #symbols: Float64Array;
   readonly #turn: () => Promise<void>;
-  shift: Float32Array;
 
-  constructor(sample: Sample, signal?: AbortSignal) {
+  constructor(sample: Sample, distortion: Distortion, signal?: AbortSignal) {
     const { rows, channels } = sample;
     this.#turn = takeTurns(signal);
     this.#sample = sample;
+    this.#distortion = distortion;
     this.#columns = new Float32Array(rows * channels);
     this.#symbols = new Float64Array(rows);
     this.#statistics = [];
@@ -55,7 +65,6 @@ export class EcsqSearch {
       readColumn(sample, c, column);
       this.#statistics.push(statistics(column));
     }
-    this.shift = Float32Array.from(this.#statistics, ({ mean }) => mean);
   }
 
   #column(channel: number): Float32Array {
@@ -75,71 +84,97 @@ export class EcsqSearch {
     let reach = 0;
     for (const { low, high } of this.#statistics)
       reach = Math.max(reach, Math.abs(low), Math.abs(high), high - low);
-    return reach / kMaxSymbol;
+    return Math.max(reach / kMaxSymbol, kLeastStep);
   }
 
-  /** Bits and error of a step with the present shifts. */
-  async measure(step: number): Promise<Operation> {
-    let bits = 0;
-    let squaredError = 0;
+  /** The same step for all channels, with the best shift for each. */
+  async oneStep(step: number): Promise<Quantizer> {
+    const slope = slopeOfStep(step, this.#distortion);
+    const choices: Choice[] = [];
     for (let c = 0; c < this.#sample.channels; c++) {
-      const cost = this.#measureChannel(c, step, this.shift[c]!);
-      bits += cost.bits;
-      squaredError += cost.squaredError;
+      const tried = this.#choices(c, step);
+      choices.push(tried.reduce((a, b) => (b.error + slope * b.bits < a.error + slope * a.bits ? b : a)));
       await this.#turn();
     }
-    return { bits: bits / this.#sample.rows, squaredError: squaredError / this.#sample.rows };
+    return quantizerOf(choices, slope);
   }
 
-  #measureChannel(channel: number, step: number, shift: number): Operation {
-    const { histogram, squaredError } = quantizeColumn(this.#column(channel), this.#symbols, { step, shift });
-    return { bits: codeLength(histogram, smoothedPmf(histogram)), squaredError };
-  }
-
-  /** Gives every channel the best of its shifts for this step. */
-  async chooseShifts(step: number): Promise<void> {
-    const lambda = (Math.LN2 / 6) * step * step;
-    const shift = new Float32Array(this.#sample.channels);
-    for (const [c, { mean, median, low, high }] of this.#statistics.entries()) {
-      let best = Number.POSITIVE_INFINITY;
-      const candidates = new Set([low <= 0 && high >= 0 ? 0 : median, median, mean]);
-      for (const candidate of candidates) {
-        const { bits, squaredError } = this.#measureChannel(c, step, candidate);
-        const cost = squaredError + lambda * bits;
-        if (cost < best) {
-          best = cost;
-          shift[c] = candidate;
-        }
-      }
-      await this.#turn();
-    }
-    this.shift = shift;
+  /** Every channel's best step and shift where a bit is worth `slope`. */
+  async atSlope(slope: number): Promise<Quantizer> {
+    return quantizerOf(await this.#allocation().atSlope(slope), slope);
   }
 
   /**
-   * The step whose rate is closest below `bits` a row, by bisection, and the shifts that go with it. Where the
-   * vectors hold less information than that at any step, the finest step that was tried.
+   * Steps and shifts whose bits come close to `bits` a row, from below. Where the vectors hold less information than
+   * that at any step, the finest step that was tried.
    */
-  async findStep(bits: number): Promise<number> {
-    let step = Math.fround(this.deviation || 1);
-    for (let round = 0; round < 2; round++) {
-      step = await this.#bisect(bits, step);
-      await this.chooseShifts(step);
-    }
-    return this.#bisect(bits, step);
+  async atRate(bits: number): Promise<Quantizer> {
+    const step = await this.#bisect(bits);
+    if (step <= 2 * this.leastStep) return this.oneStep(step);
+    const { slope, choices } = await this.#allocation().atRate(bits, slopeOfStep(step, this.#distortion));
+    return quantizerOf(this.#refine(choices, bits), slope);
   }
 
-  async #bisect(bits: number, start: number): Promise<number> {
-    const least = Math.max(this.leastStep, Number.MIN_VALUE * 2 ** 30);
-    const rate = async (step: number) => (await this.measure(step)).bits;
+  #allocation(): Allocation {
+    return new Allocation({
+      channels: this.#sample.channels,
+      distortion: this.#distortion,
+      measure: (channel, step) => this.#choices(channel, step),
+      turn: this.#turn,
+    });
+  }
+
+  /** A channel at a step, with each of its shifts. */
+  #choices(channel: number, step: number): Choice[] {
+    const { mean, median, low, high } = this.#statistics[channel]!;
+    const shifts = low === high ? [low] : new Set([low <= 0 && high >= 0 ? 0 : median, median, mean]);
+    return Array.from(shifts, (shift) => this.#measure(channel, step, shift));
+  }
+
+  #measure(channel: number, step: number, shift: number): Choice {
+    const { rows } = this.#sample;
+    const quantized = quantizeColumn(this.#column(channel), this.#symbols, { step, shift });
+    const { histogram, squaredError, absoluteError } = quantized;
+    const error = this.#distortion === 'mse' ? squaredError : absoluteError;
+    return { step, shift, bits: codeLength(histogram, smoothedPmf(histogram)) / rows, error: error / rows };
+  }
+
+  /** Few channels leave a gap to the target: all steps a little finer fill it, where that lowers the error. */
+  #refine(choices: Choice[], bits: number): Choice[] {
+    let best = choices;
+    let [fine, coarse] = [2 ** -0.25, 1];
+    for (let i = 0; i < 8 && total(best) < 0.998 * bits; i++) {
+      const middle = Math.sqrt(fine * coarse);
+      const finer = choices.map(({ step, shift }, c) => this.#measure(c, Math.fround(step * middle), shift));
+      if (total(finer) > bits) {
+        fine = middle;
+        continue;
+      }
+      coarse = middle;
+      if (errorOf(finer) < errorOf(best)) best = finer;
+    }
+    return best;
+  }
+
+  /** One step for all whose rate is closest below `bits` a row, around the channels' means. */
+  async #bisect(bits: number): Promise<number> {
+    const least = this.leastStep;
+    const rate = async (step: number) => {
+      let sum = 0;
+      for (const [c, { mean }] of this.#statistics.entries()) {
+        sum += this.#measure(c, step, mean).bits;
+        await this.#turn();
+      }
+      return sum;
+    };
     // fine costs more than `bits`, coarse at most that.
-    let fine = start;
-    let coarse = start;
-    if ((await rate(start)) > bits) {
+    let fine = Math.fround(this.deviation || 1);
+    let coarse = fine;
+    if ((await rate(fine)) > bits) {
       do {
         fine = coarse;
         coarse *= 2;
-      } while ((await rate(coarse)) > bits && coarse < 2 ** 100);
+      } while ((await rate(coarse)) > bits && coarse < kMostStep);
     } else {
       do {
         coarse = fine;
@@ -147,13 +182,27 @@ export class EcsqSearch {
         if (fine <= least) return Math.fround(Math.max(coarse, least));
       } while ((await rate(fine)) <= bits);
     }
-    for (let i = 0; i < 24 && coarse / fine > 1.0005; i++) {
+    for (let i = 0; i < 8 && coarse / fine > 1.05; i++) {
       const middle = Math.fround(Math.sqrt(fine * coarse));
       if ((await rate(middle)) > bits) fine = middle;
       else coarse = middle;
     }
     return Math.fround(coarse);
   }
+}
+
+function errorOf(choices: readonly Choice[]): number {
+  let sum = 0;
+  for (const { error } of choices) sum += error;
+  return sum;
+}
+
+function quantizerOf(choices: readonly Choice[], slope: number): Quantizer {
+  return {
+    step: Float32Array.from(choices, ({ step }) => step),
+    shift: Float32Array.from(choices, ({ shift }) => shift),
+    slope,
+  };
 }
 
 function statistics(column: Float32Array): ChannelStatistics {
@@ -187,13 +236,23 @@ function medianOfSome(column: Float32Array): number {
   return some[some.length >> 1]!;
 }
 
-/** The mass functions of all channels at a step, counted over a whole sample, and what they cost. */
+/** Tables counted from rows, and what they cost a row. */
+export interface CountedTables {
+  readonly pmfs: SymbolPmf[];
+  readonly bits: number;
+  readonly squaredError: number;
+}
+
+/**
+ * The mass functions of all channels, counted over a whole sample. `learned` are tables of the same channels that
+ * tell what to expect of symbols too rare to count.
+ */
 export async function countTables(
   sample: Sample,
-  step: number,
-  shift: Float32Array,
+  { step, shift }: Pick<Quantizer, 'step' | 'shift'>,
   signal?: AbortSignal,
-): Promise<Operation & { pmfs: SymbolPmf[] }> {
+  learned?: CdfTables,
+): Promise<CountedTables> {
   const turn = takeTurns(signal);
   const column = new Float32Array(sample.rows);
   const symbols = new Float64Array(sample.rows);
@@ -203,20 +262,30 @@ export async function countTables(
   for (let c = 0; c < sample.channels; c++) {
     await turn();
     readColumn(sample, c, column);
-    const quantized: Quantized = quantizeColumn(column, symbols, { step, shift: shift[c]! });
+    const quantized: Quantized = quantizeColumn(column, symbols, { step: step[c]!, shift: shift[c]! });
     if (!(quantized.reach < 2 ** 30)) {
       throw new BinceError(
         'BINCE_INVALID_VALUE',
-        `step ${step} is too small: channel ${c} needs ${quantized.reach} steps`,
+        `step ${step[c]} is too small: channel ${c} needs ${quantized.reach} steps`,
         {
           hint: 'choose a larger --step, or --bits instead',
         },
       );
     }
-    const pmf = smoothedPmf(quantized.histogram);
+    const pmf = smoothedPmf(quantized.histogram, learned && symbolProbability(learned, c));
     pmfs.push(pmf);
     bits += codeLength(quantized.histogram, pmf);
     squaredError += quantized.squaredError;
   }
   return { pmfs, bits: bits / sample.rows, squaredError: squaredError / sample.rows };
+}
+
+/** Probabilities of symbols by a table; outside of it, none. */
+function symbolProbability({ cdf, start, offset }: CdfTables, table: number): (symbol: number) => number {
+  const first = start[table]!;
+  const end = start[table + 1]! - 2;
+  return (symbol) => {
+    const entry = first + symbol - offset[table]!;
+    return entry >= first && entry < end ? (cdf[entry + 1]! - cdf[entry]!) / 65536 : 0;
+  };
 }

@@ -1,13 +1,18 @@
 /** What a model costs on rows: bits under its integer tables, and the error of its reconstructions. */
 import type { CodecModel } from '../codec/model.js';
-import type { Operation } from './ecsq_search.js';
 import { quantizeColumn } from './quantizer.js';
 import { codeLength } from './smoothing.js';
 import { takeTurns } from './turns.js';
 import { readColumn, type Sample } from './vector_source.js';
 
 /** Bits and squared error a row. */
-export async function modelCost(sample: Sample, model: CodecModel, signal?: AbortSignal): Promise<Operation> {
+export interface ModelCost {
+  readonly bits: number;
+  readonly squaredError: number;
+}
+
+/** Measures a model on a sample. */
+export async function modelCost(sample: Sample, model: CodecModel, signal?: AbortSignal): Promise<ModelCost> {
   const { tables, tableIndex, median, step, shift } = model;
   const turn = takeTurns(signal);
   const column = new Float32Array(sample.rows);

@@ -27,7 +27,8 @@ export const kMaxEntries = 4096;
 /** What an escape costs beside its own code, roughly: 16 bits less what the symbol would have cost, and a byte. */
 const kEscapeBits = 20;
 
-export function smoothedPmf(histogram: Histogram): SymbolPmf {
+/** `known` replaces q by probabilities of symbols that are known from elsewhere. */
+export function smoothedPmf(histogram: Histogram, known?: (symbol: number) => number): SymbolPmf {
   const { counts, first, total } = histogram;
   const [low, high] = payingRange(histogram);
   let inside = 0;
@@ -45,7 +46,7 @@ export function smoothedPmf(histogram: Histogram): SymbolPmf {
   const theta = geometricRatio(1.5 * (spread / inside) + 0.1);
   const weight = Math.max(0.5, once);
   const scale = (1 - theta) / (1 + theta);
-  const prior = (i: number) => scale * theta ** Math.abs(i - mean);
+  const prior = known ? (i: number) => known(first + i) : (i: number) => scale * theta ** Math.abs(i - mean);
   const share = weight / (total + weight);
   // Entries beyond what was seen, while the prior gives them more than the least probability.
   let begin = low;
