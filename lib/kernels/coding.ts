@@ -301,7 +301,7 @@ export class BlockCoder {
   countValid<Rows extends Float32Array | Int32Array>(rows: Rows, copy?: Rows): number {
     this.#checkRows(rows);
     if (copy !== undefined && (copy.constructor !== rows.constructor || copy.length !== rows.length))
-      invalidArgument('copy', `a ${rows.constructor.name} of ${rows.length} values`, copy);
+      invalidArgument('copy', `${rows.length} values of the kind of the rows`, copy);
     return native().rowsTake(this.#format, rows, copy);
   }
 

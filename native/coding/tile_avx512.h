@@ -97,6 +97,11 @@ inline __mmask16 channels_left(uint32_t channels, uint32_t c) {
   return static_cast<__mmask16>(left >= 16 ? 0xffff : (1u << left) - 1);
 }
 
+// `bytes` beyond a pointer, which may be outside of what it points into: as a number, and only to be fetched.
+inline const char* address(const void* base, size_t bytes) {
+  return reinterpret_cast<const char*>(reinterpret_cast<uintptr_t>(base) + bytes);
+}
+
 // The first `rows` rows of bytes [32][C16] -> float32 rows: ((offset + entry + median) * step) + shift.
 inline void dequantize_rows(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, float* out) {
   const uint32_t C = plan.channels, padded = padded_channels(C);
@@ -109,7 +114,7 @@ inline void dequantize_rows(const ChannelPlan& plan, const uint8_t* bytes, uint3
       __m512 x = _mm512_add_ps(_mm512_cvtepi32_ps(symbols), _mm512_load_ps(plan.median + c));
       x = _mm512_mul_ps(x, _mm512_load_ps(plan.step + c));
       x = _mm512_add_ps(x, _mm512_load_ps(plan.shift + c));
-      __builtin_prefetch(out + size_t{plan.lanes} * C + size_t{row} * C + c, 1, 2);
+      __builtin_prefetch(address(out, 4 * ((size_t{plan.lanes} + row) * C + c)), 1, 2);
       _mm512_mask_storeu_ps(out + size_t{row} * C + c, channels_left(C, c), x);
     }
   }
@@ -148,7 +153,7 @@ inline RowsSeen entries_of_rows(const ChannelPlan& plan, const void* rows_in, ui
     for (uint32_t c = 0; c < C; c += 16) {
       const __mmask16 inside = channels_left(C, c);
       const size_t at = size_t{row} * C + c;
-      _mm_prefetch(static_cast<const char*>(rows_in) + (at - size_t{plan.lanes} * C) * 4, _MM_HINT_T1);
+      _mm_prefetch(address(rows_in, (at - size_t{plan.lanes} * C) * 4), _MM_HINT_T1);
       __m512i symbols;
       if (Type == kFloatRows) {
         const __m512 x = _mm512_maskz_loadu_ps(inside, static_cast<const float*>(rows_in) + at);

@@ -54,6 +54,44 @@ describe('BinceReader', () => {
     await file.close();
   });
 
+  it('gives batches in the same few arrays when asked to', async () => {
+    const rows = gridRows(kModel, 2011);
+    await using reader = await BinceReader.open(await writeRows(kModel, rows, { blockRows: 100 }));
+    for (const options of [{}, { begin: 150, end: 1999, batchRows: 70 }, { as: 'float32' as const }]) {
+      const { begin = 0, end = 2011 } = options;
+      let row = begin;
+      const memories = new Set<ArrayBufferLike>();
+      for await (const { firstRow, rows: count, data } of reader.batches({ ...options, reuse: true })) {
+        expect(firstRow).toBe(row);
+        expect(data).toEqual(rows.subarray(4 * row, 4 * (row + count)));
+        memories.add(data.buffer);
+        row += count;
+      }
+      expect(row).toBe(end);
+      expect(memories.size).toBeLessThanOrEqual(3);
+    }
+    const kept = [];
+    for await (const { data } of reader.batches({ batchRows: 500 })) kept.push(...data);
+    expect(Float32Array.from(kept)).toEqual(rows);
+  });
+
+  it('gives rows in an array of their size', async () => {
+    const rows = gridRows(kModel, 300);
+    await using reader = await BinceReader.open(await writeRows(kModel, rows, { blockRows: 64 }));
+    for (const [begin, end] of [
+      [0, 300],
+      [64, 128],
+      [63, 129],
+      [1, 63],
+      [64, 300],
+      [5, 5],
+    ] as const) {
+      const some = await reader.rows(begin, end);
+      expect(some).toEqual(rows.subarray(4 * begin, 4 * end));
+      expect(some.buffer.byteLength).toBe(some.byteLength);
+    }
+  });
+
   it('gives batches in order', async () => {
     const rows = gridRows(kModel, 101);
     await using reader = await BinceReader.open(await writeRows(kModel, rows, { blockRows: 8 }));

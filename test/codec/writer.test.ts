@@ -239,6 +239,43 @@ describe('BinceWriter', () => {
     }
   });
 
+  it('encodes large batches where they are, between rows that are gathered', async () => {
+    const channels = 256;
+    const model = randomModel(31, channels);
+    const rows = gridRows(model, 9000);
+    const path = join(await temporaryFolder(), 'large.bince');
+    const part = (from: number, to: number) => rows.subarray(from * channels, to * channels);
+    const writer = await BinceWriter.create(path, model, { blockRows: 256 });
+    await writer.write(part(0, 100));
+    await writer.write(part(100, 5000));
+    const batch = part(5000, 9000).slice();
+    batch[3900 * channels + 17] = Number.NaN;
+    await expect(writer.write(batch)).rejects.toThrow(/^row 8900, channel 17: expected a finite number/);
+    const aligned = part(0, 4352).slice();
+    aligned[300 * channels] = Number.POSITIVE_INFINITY;
+    await writer.write(part(8900, 8960)); // 8960 is a multiple of 256
+    await expect(writer.write(aligned)).rejects.toThrow(/^row 9260, channel 0: /);
+    expect((await writer.close()).rows).toBe(9260);
+    await using reader = await BinceReader.open(path);
+    const read = await reader.rows(0, 9260);
+    const same = (a: Float32Array | Int32Array, b: Float32Array) =>
+      Buffer.compare(new Uint8Array(a.buffer, a.byteOffset, a.byteLength), new Uint8Array(b.slice().buffer));
+    expect(same(read.subarray(0, 8960 * channels), part(0, 8960))).toBe(0);
+    expect(same(read.subarray(8960 * channels), part(0, 300))).toBe(0);
+    const whole = await fileOf(model, rows, { blockRows: 256 });
+    const pieces = join(await temporaryFolder(), 'pieces.bince');
+    const again = await BinceWriter.create(pieces, model, { blockRows: 256 });
+    for (const [from, to] of [
+      [0, 256],
+      [256, 4700],
+      [4700, 4701],
+      [4701, 9000],
+    ] as const)
+      await again.write(part(from, to));
+    await again.close();
+    expect(Buffer.compare(await readFile(pieces), whole)).toBe(0);
+  });
+
   it('writes thousands of blocks', async () => {
     const rows = gridRows(kModel, 5000);
     const bytes = await fileOf(kModel, rows, { blockRows: 2 });

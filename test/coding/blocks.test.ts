@@ -306,3 +306,107 @@ describe('CRC-32C', () => {
     expect(crc32c(new Uint8Array(32))).toBe(0x8a9136aa);
   });
 });
+
+describe('block coders with memory that is there', () => {
+  it('decode into memory that is there, also a part of a larger array', async () => {
+    const format = formatOf(7);
+    const coder = new BlockCoder(format);
+    const symbols = draw(250, format, 5);
+    const values = Float32Array.from(symbols);
+    const { bytes } = await coder.encode(values);
+    const large = new Float32Array(values.length + 20).fill(-7);
+    const out = large.subarray(10, 10 + values.length);
+    expect(await coder.decode(bytes, { out })).toBe(out);
+    expect(out).toEqual(values);
+    for (const edge of [large.subarray(0, 10), large.subarray(10 + values.length)])
+      expect(edge).toEqual(new Float32Array(10).fill(-7));
+    out.fill(0);
+    expect(coder.decodeSync(bytes, { out })).toBe(out);
+    expect(out).toEqual(values);
+    const ints = new Int32Array(values.length);
+    const shifted = new Uint8Array(bytes.length + 3);
+    shifted.set(bytes, 3);
+    expect(await coder.decode(shifted.subarray(3), { as: 'symbols', out: ints })).toBe(ints);
+    expect(ints).toEqual(symbols);
+  });
+
+  it('refuse memory of another size or kind', async () => {
+    const format = formatOf(3);
+    const coder = new BlockCoder(format);
+    const { bytes } = coder.encodeSync(new Float32Array(30));
+    for (const size of [0, 29, 31]) {
+      const wanted = `out: expected 30 values, received ${size}`;
+      expect(() => coder.decodeSync(bytes, { out: new Float32Array(size) })).toThrow(wanted);
+      await expect(coder.decode(bytes, { out: new Float32Array(size) })).rejects.toThrow(wanted);
+    }
+    expect(() => coder.decodeSync(bytes, { out: new Int32Array(30) as never })).toThrow(
+      /out: expected a Float32Array/,
+    );
+    expect(() => coder.decodeSync(bytes, { as: 'symbols', out: new Float32Array(30) as never })).toThrow(
+      /out: expected an Int32Array/,
+    );
+    expect(() => coder.encodeSync(new Float32Array(30), { out: [] as never })).toThrow(
+      /out: expected a Uint8/,
+    );
+  });
+
+  it('encode to exact memory of the caller, or into memory that is there', async () => {
+    const format = formatOf(64, { blockRows: 512 });
+    const coder = new BlockCoder(format);
+    const symbols = draw(20_000, format, 9);
+    const other = draw(20_000, format, 10);
+    const expected = coder.encodeSync(symbols);
+    expect(expected.bytes.length).toBeGreaterThan(2 ** 18); // so large that it is copied on the native thread
+    const coded = await coder.encode(symbols);
+    expect(coded.bytes.buffer.byteLength).toBe(coded.bytes.length);
+    const out = new Uint8Array(expected.bytes.length + 5).fill(99);
+    for (const make of [coder.encodeSync.bind(coder), coder.encode.bind(coder)]) {
+      const { bytes } = await make(symbols, { out });
+      expect(bytes.buffer).toBe(out.buffer);
+      expect(Buffer.compare(bytes, expected.bytes)).toBe(0);
+      const small = await make(symbols, { out: new Uint8Array(expected.bytes.length - 1) });
+      expect(small.bytes.buffer.byteLength).toBe(expected.bytes.length);
+      expect(Buffer.compare(small.bytes, expected.bytes)).toBe(0);
+    }
+    // What was returned stays as it is when the coder goes on.
+    await Promise.all([coder.encode(other), coder.encode(other), coder.encode(symbols)]);
+    expect(Buffer.compare(coded.bytes, expected.bytes)).toBe(0);
+    expect(coded.sectionBytes.reduce((sum, size) => sum + size, 0)).toBe(coded.bytes.length);
+  });
+
+  it('count the values before the first that cannot be coded', () => {
+    const step = Float32Array.of(0.5, 2, 1e-3);
+    const coder = new BlockCoder(formatOf(3, { step }));
+    fc.assert(
+      fc.property(
+        fc.nat(1999),
+        fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, -3e38, 2 ** 31, 1.1e6, 0),
+        (row, bad) => {
+          for (let channel = 0; channel < 3; channel++) {
+            const rows = new Float32Array(6000).map((_, i) => i - 3000);
+            rows[3 * row + channel] = bad;
+            const refused = !(Math.abs(bad / step[channel]!) < 2 ** 30);
+            const copy = new Float32Array(6000);
+            const valid = coder.countValid(rows, copy);
+            expect(valid).toBe(refused ? 3 * row + channel : 6000);
+            expect(coder.countValid(rows)).toBe(valid);
+            expect(copy.subarray(0, valid)).toEqual(rows.subarray(0, valid));
+            if (refused)
+              expect(() => coder.encodeSync(rows)).toThrow(`row ${row}, channel ${channel}: expected`);
+            else expect(coder.encodeSync(rows).bytes.length).toBeGreaterThan(0);
+          }
+        },
+      ),
+      { numRuns: 40 },
+    );
+    const symbols = new Int32Array(3000);
+    expect(coder.countValid(symbols)).toBe(3000);
+    for (const far of [2 ** 30, -(2 ** 30), -(2 ** 31), 2 ** 31 - 1]) {
+      symbols[1234] = far;
+      expect(coder.countValid(symbols)).toBe(1234);
+    }
+    expect(() => coder.countValid(symbols, new Int32Array(2999))).toThrow(
+      /copy: expected 3000 values of the kind/,
+    );
+  });
+});

@@ -191,3 +191,41 @@ TEST(crc32c_is_castagnoli) {
         CHECK_EQ(ops->crc32c(3, bytes.data() + begin, count), bitwise_crc(3, bytes.data() + begin, count));
   }
 }
+
+TEST(rows_are_checked_up_to_the_first_bad_value) {
+  const Tables tables = bell_tables({5, 9, 20});
+  Format format(tables, {}, 3, 16, 4, BINCE_RANS);
+  std::vector<float> median = {0, 0.5f, -0.25f}, step = {1, 1e-3f, 100}, shift = {0, 1e5f, -3};
+  format.set_values(&median, &step, &shift);
+  const float far[3] = {2e9f, 2e6f, 2e11f};
+  for (const int64_t rows : {1, 2, 341, 342, 1000}) {
+    const size_t count = static_cast<size_t>(rows) * 3;
+    for (const size_t bad : {size_t{0}, size_t{1}, count / 2, count - 1, count}) {
+      std::vector<float> values(count, 1000.0f), copy(count + 1, -7.0f);
+      for (const float wrong : {NAN, -INFINITY, bad < count ? far[bad % 3] : 0}) {
+        if (bad < count) values[bad] = wrong;
+        Tensor in(values.data(), kFloat32, rows, 3), out(copy.data(), kFloat32, rows, 3);
+        int64_t valid = -1;
+        CHECK_OK(bince_blocks_check_rows(format, in, out, &valid));
+        CHECK_EQ(valid, static_cast<int64_t>(bad));
+        CHECK(std::memcmp(copy.data(), values.data(), bad * 4) == 0);
+        CHECK_EQ(copy.back(), -7.0f);
+        CHECK_OK(bince_blocks_check_rows(format, in, nullptr, &valid));
+        CHECK_EQ(valid, static_cast<int64_t>(bad));
+        // The encoder refuses the same values.
+        const bince_test::Context context("ref", 1);
+        std::vector<uint8_t> sections(60 * count + 4096);
+        CHECK_EQ(try_encode(context, format, values.data(), kFloat32, rows, &sections, nullptr),
+                 bad < count ? BINCE_INVALID_VALUE : BINCE_OK);
+      }
+    }
+  }
+  std::vector<int32_t> symbols = {1, 2, 3, -(1 << 30), 5, 6};
+  std::vector<float> floats(6);
+  Tensor in(symbols.data(), kInt32, 2, 3), wrong(floats.data(), kFloat32, 2, 3);
+  int64_t valid = -1;
+  CHECK_OK(bince_blocks_check_rows(format, in, nullptr, &valid));
+  CHECK_EQ(valid, 3);
+  CHECK_EQ(bince_blocks_check_rows(format, in, wrong, &valid), BINCE_INVALID_ARGUMENT);
+  CHECK_EQ(bince_blocks_check_rows(format, in, nullptr, nullptr), BINCE_INVALID_ARGUMENT);
+}

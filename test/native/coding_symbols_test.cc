@@ -239,6 +239,33 @@ TEST(strings_are_those_of_the_worked_example) {
   }
 }
 
+TEST(long_arrays_end_when_they_are_cancelled) {
+  Array a = mixed_array(300000, 3);
+  for (const std::string& name : bince_test::available_backends()) {
+    const bince_test::Context context(name.c_str(), 1);
+    for (const int32_t coder : {BINCE_RANS, BINCE_RANGE}) {
+      std::vector<uint8_t> coded;
+      CHECK_OK(code_symbols(context, a, true, coder, 1, &coded));
+      const int64_t count = static_cast<int64_t>(a.symbols.size());
+      size_t workspace = 0;
+      uint64_t bytes = 0;
+      CHECK_OK(bince_symbols_encode_workspace(context, a.prepared, count, &workspace));
+      const Room room(workspace);
+      const int32_t cancel = 1;
+      const bince_launch launch = {nullptr, room.data, workspace, &cancel};
+      std::vector<int32_t> back(a.symbols.size(), -7);
+      Tensor symbols(a.symbols.data(), kInt32, count), indexes(a.indexes.data(), kInt32, count);
+      Tensor out(coded.data(), kUint8, static_cast<int64_t>(coded.size()));
+      Tensor result(back.data(), kInt32, count);
+      CHECK_EQ(bince_symbols_decode(context, a.prepared, coder, 1, out, indexes, result, &launch),
+               BINCE_CANCELLED);
+      CHECK_EQ(back.back(), -7);
+      CHECK_EQ(bince_symbols_encode(context, a.prepared, coder, 1, symbols, indexes, out, &bytes, &launch),
+               BINCE_CANCELLED);
+    }
+  }
+}
+
 TEST(wrong_tables_are_refused_with_words) {
   const auto status_of = [](const std::vector<int32_t>& cdf, const std::vector<int32_t>& start) {
     Tensor c(cdf.data(), kInt32, static_cast<int64_t>(cdf.size()));

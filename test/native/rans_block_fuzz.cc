@@ -62,14 +62,14 @@ bool decode_everywhere(const Setup& setup, const Format& format, const std::vect
   return first_status == BINCE_OK;
 }
 
-void take_sections(const Setup& setup, const Format& format, std::vector<uint8_t> sections) {
+void take_sections(const Setup& setup, const Format& format, std::vector<uint8_t> sections,
+                   bince_dtype dtype) {
   Tensor bytes(sections.data(), kUint8, static_cast<int64_t>(sections.size()));
   int64_t blocks = 0, rows = 0;
   if (bince_blocks_scan(format, bytes, 5, &blocks, &rows) != BINCE_OK) return;
   if (blocks == 1) refit_checksum(format, &sections, static_cast<uint32_t>(rows));
   std::vector<int32_t> decoded;
-  decode_everywhere(setup, format, sections, kInt32, &decoded);
-  decode_everywhere(setup, format, sections, kFloat32, &decoded);
+  decode_everywhere(setup, format, sections, dtype, &decoded);
 }
 
 // Each symbol from a byte: small ones as they are, the rest far out.
@@ -91,7 +91,7 @@ void take_symbols(const Setup& setup, const Format& format, const uint8_t* data,
   if (!decode_everywhere(setup, format, sections, kInt32, &decoded) || decoded != symbols) std::abort();
   if (sections.empty()) return;
   sections[change * sections.size() / 256] ^= static_cast<uint8_t>(1u << change % 8);
-  take_sections(setup, format, sections);
+  take_sections(setup, format, sections, kFloat32);
 }
 
 }  // namespace
@@ -101,7 +101,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 3) return 0;
   const Format& format = *setup.formats[data[0] % setup.formats.size()];
   if (data[1] < 128)
-    take_sections(setup, format, std::vector<uint8_t>(data + 2, data + size));
+    take_sections(setup, format, std::vector<uint8_t>(data + 2, data + size),
+                  data[1] % 2 ? kFloat32 : kInt32);
   else
     take_symbols(setup, format, data + 3, size - 3, data[2]);
   return 0;
