@@ -1,13 +1,14 @@
 /** `bince compress`: vectors and a model to a .bince file. */
 import { Argument, type Command, Option } from 'commander';
-import { BinceWriter, type CodecModel, loadModel, type WriterStatistics } from '../codec/index.js';
+import { BinceWriter, type CodecModel, type WriterStatistics } from '../codec/index.js';
 import { openVectors, type VectorFile } from '../data/index.js';
 import { BinceError } from '../errors.js';
 import { createCommand, type Session, setAction } from './command.js';
-import { checkInput, checkOutput, outputTarget } from './files.js';
+import { checkOutput, outputTarget } from './files.js';
+import { openModel } from './open_model.js';
 import { type CommonOptions, integer } from './options.js';
 import { Progress } from './progress.js';
-import { bytes, count, duration, fields, significant } from './terminal.js';
+import { bytes, count, duration, fields, plural, significant } from './terminal.js';
 
 interface CompressOptions extends CommonOptions {
   readonly model: string;
@@ -28,7 +29,7 @@ export function compressCommand(): Command {
     ],
   });
   command
-    .addArgument(new Argument('<vectors>', 'one vector a row: .npy (f4, f2), .safetensors or .fvecs'))
+    .addArgument(new Argument('<vectors>', 'one vector a row: .npy (f4, f2, f8), .safetensors or .fvecs'))
     .requiredOption('-m, --model <file>', 'the model, made by fit or import')
     .requiredOption('-o, --output <file>', 'the .bince file; - for stdout')
     .addOption(new Option('--coder <name>', 'entropy coder (default: rans)').choices(['rans', 'range']))
@@ -40,11 +41,10 @@ export function compressCommand(): Command {
     .option('--tensor <name>', 'which tensor of a .safetensors file');
   return setAction<CompressOptions>(command, async (session, options, [path]) => {
     const target = outputTarget(options.output, session.report.json);
-    await checkOutput(options.output);
-    await checkInput(options.model, 'a model, .safetensors');
+    await checkOutput(options.output, path!, options.model);
     const vectors = await openVectors(path!, options);
     try {
-      const model = await loadModel(options.model);
+      const model = await openModel(options.model);
       checkFit(vectors, model, path!, options.model);
       const started = performance.now();
       const { coder, blockRows } = options;
@@ -71,7 +71,7 @@ function checkFit(vectors: VectorFile, model: CodecModel, path: string, modelPat
   if (vectors.channels !== model.channels) {
     throw new BinceError(
       'BINCE_INVALID_ARGUMENT',
-      `${path} has ${vectors.channels} channels, the model ${modelPath} has ${model.channels}`,
+      `${path} has ${plural(vectors.channels, 'channel')}, the model ${modelPath} has ${model.channels}`,
       { hint: `fit a model to these vectors: bince fit ${path} -o model.safetensors` },
     );
   }
@@ -122,7 +122,7 @@ async function reportCompression(
     fields([
       [
         'written',
-        `${output}: ${count(rows)} rows of ${count(vectors.channels)} channels, ${count(blocks)} blocks`,
+        `${output}: ${plural(rows, 'row')} of ${plural(vectors.channels, 'channel')}, ${plural(blocks, 'block')}`,
       ],
       [
         'size',

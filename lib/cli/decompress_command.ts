@@ -7,7 +7,7 @@ import { createCommand, type Session, setAction } from './command.js';
 import { checkInput, checkOutput, outputTarget } from './files.js';
 import { type CommonOptions, type RowRange, rowRange } from './options.js';
 import { Progress } from './progress.js';
-import { count, duration, fields } from './terminal.js';
+import { count, duration, fields, plural } from './terminal.js';
 
 interface DecompressOptions extends CommonOptions {
   readonly output: string;
@@ -36,10 +36,10 @@ export function decompressCommand(): Command {
         'f2',
       ]),
     )
-    .option('--recover', 'read what is left of a file that was cut off');
+    .option('--recover', 'write the rows that are left of a damaged or cut off file');
   return setAction<DecompressOptions>(command, async (session, options, [path]) => {
     const target = outputTarget(options.output, session.report.json);
-    await checkOutput(options.output);
+    await checkOutput(options.output, path!);
     await checkInput(path!, 'a .bince file');
     await using reader = await BinceReader.open(path!, {
       recover: options.recover ?? false,
@@ -47,17 +47,21 @@ export function decompressCommand(): Command {
     });
     if (reader.info.recovery)
       session.report.note(
-        `${path}: ${reader.info.recovery.reason}; reading the ${count(reader.length)} rows that are left`,
+        `${path}: ${reader.info.recovery.reason}; reading the ${plural(reader.length, 'row')} that are left`,
       );
     const { from, to } = checkRows(options.rows, reader.length, path!);
+    const dtype = outputDtype(options.dtype, reader, path!);
     const started = performance.now();
-    await writeRows(reader, target, { from, to, dtype: outputDtype(options.dtype, reader, path!) }, session);
+    const lost = options.recover ? await lostRows(reader, from, to, session) : 0;
+    const rows = to - from - lost;
+    await writeRows(reader, target, { from, to, rows, dtype }, session).catch((error: unknown) =>
+      explainDamage(error, path!),
+    );
     const seconds = (performance.now() - started) / 1000;
-    const rows = to - from;
     const { channels } = reader.info;
     const text = () =>
       fields([
-        ['written', `${options.output}: ${count(rows)} rows of ${count(channels)} channels`],
+        ['written', `${options.output}: ${plural(rows, 'row')} of ${plural(channels, 'channel')}`],
         ['speed', `${count(rows / seconds)} rows/s (${duration(seconds)})`],
       ]);
     if (options.output === '-') session.report.note(text());
@@ -69,6 +73,7 @@ export function decompressCommand(): Command {
           from,
           to,
           rows,
+          lost,
           channels,
           seconds,
           rowsPerSecond: rows / seconds,
@@ -82,9 +87,13 @@ function checkRows(range: RowRange | undefined, length: number, path: string): {
   const from = range?.from ?? 0;
   const to = range?.to ?? length;
   if (from > length || to > length) {
-    throw new BinceError('BINCE_INVALID_ARGUMENT', `--rows ${from}:${to}: ${path} has ${length} rows`, {
-      hint: `choose from 0:${length}`,
-    });
+    throw new BinceError(
+      'BINCE_INVALID_ARGUMENT',
+      `--rows ${from}:${to}: ${path} has ${plural(length, 'row')}`,
+      {
+        hint: `choose from 0:${length}`,
+      },
+    );
   }
   return { from, to };
 }
@@ -104,16 +113,47 @@ function outputDtype(asked: 'f4' | 'f2' | undefined, reader: BinceReader, path: 
   return dtype === 'float16' ? 'float16' : 'float32';
 }
 
+/** Rows of damaged blocks, which are left out; people are told which. */
+async function lostRows(
+  reader: BinceReader,
+  from: number,
+  to: number,
+  { signal, report }: Session,
+): Promise<number> {
+  let lost = 0;
+  for (const { block, firstRow, rows } of (await reader.verify({ signal })).bad) {
+    const first = Math.max(from, firstRow);
+    const end = Math.min(to, firstRow + rows);
+    if (first >= end) continue;
+    lost += end - first;
+    report.note(
+      `rows ${first} to ${end - 1} are lost: block ${block} is damaged; the rows after them move up`,
+    );
+  }
+  return lost;
+}
+
+/** One damaged block does not keep people from the others. */
+function explainDamage(error: unknown, path: string): never {
+  if (!(error instanceof BinceError) || error.code !== 'BINCE_CORRUPT_DATA' || error.hint) throw error;
+  throw new BinceError(error.code, `${path}: ${error.message}`, {
+    hint: 'the other blocks still decode: --recover writes their rows, inspect --verify lists the damaged ones',
+    cause: error,
+  });
+}
+
 async function writeRows(
   reader: BinceReader,
   target: string | NodeJS.WriteStream,
-  { from, to, dtype }: { from: number; to: number; dtype: NpyDtype },
+  { from, to, rows: left, dtype }: { from: number; to: number; rows: number; dtype: NpyDtype },
   { signal, report }: Session,
 ): Promise<void> {
-  const writer = await NpyWriter.create(target, { rows: to - from, channels: reader.info.channels, dtype });
+  const writer = await NpyWriter.create(target, { rows: left, channels: reader.info.channels, dtype });
   const progress = new Progress('decompressing', to - from, 'rows', report.quiet);
   try {
-    for await (const { firstRow, rows, data } of reader.batches({ begin: from, end: to, signal })) {
+    for await (const { firstRow, rows, data } of reader.batches({
+      ...{ begin: from, end: to, signal, skipDamaged: left < to - from },
+    })) {
       await writer.write(data);
       progress.update(firstRow + rows - from);
     }

@@ -35,7 +35,7 @@ export function demoCommand(): Command {
   });
   command
     .option('--bits <b>', 'bits a row to aim at', positiveNumber, 300)
-    .option('--steps <n>', 'training steps of the bottleneck', integer(1, 1_000_000), 600)
+    .option('--steps <n>', 'training steps of the bottleneck', integer(1, 1_000_000), 1000)
     .option(
       '--queries <n>',
       'test rows whose nearest neighbours are searched, of 10,000',
@@ -87,7 +87,7 @@ async function runDemo(folder: string, options: DemoOptions, session: Session): 
   const plain = await storeRows(ecsq.model, bench, signal);
   const progress = new Progress('training the bottleneck', options.steps, 'steps', report.quiet);
   const { model } = await fitBottleneck(source, {
-    ...{ bits: options.bits, steps: options.steps, batch: 512, distortion: 'mse', name: 'mnist', signal },
+    ...{ bits: options.bits, steps: options.steps, distortion: 'mse', name: 'mnist', signal },
     onProgress: ({ step, bitsPerRow }) => progress.update(step, `${significant(bitsPerRow)} bits a row`),
   }).finally(() => progress.end());
   say('writing the test rows, reading them back');

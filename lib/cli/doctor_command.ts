@@ -1,6 +1,9 @@
 /** `bince doctor`: what this machine offers, what is wrong, and what to do about it. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { BinceError } from '../errors.js';
 import { type Description, describe } from '../kernels/index.js';
@@ -23,6 +26,8 @@ interface Diagnosis {
   readonly package: string;
   readonly addon: string | null;
   readonly native: Description | null;
+  /** By backend: `ok`, or what went wrong. */
+  readonly selfTest: Record<string, string>;
   readonly environment: Record<string, string>;
   readonly problems: readonly Problem[];
 }
@@ -34,15 +39,15 @@ export function doctorCommand(): Command {
     examples: ['doctor', 'doctor --json', 'doctor --backend avx2'],
   });
   return setAction<CommonOptions>(command, async ({ report }) => {
-    const diagnosis = diagnose();
-    await report.result(diagnosis, () => describeDiagnosis(diagnosis));
+    const diagnosis = await diagnose();
+    await report.result({ event: 'doctor', ...diagnosis }, () => describeDiagnosis(diagnosis));
     if (!diagnosis.ok) process.exitCode = exitCodes.failed;
   });
 }
 
 const kLeastNode = [20, 19] as const;
 
-function diagnose(): Diagnosis {
+async function diagnose(): Promise<Diagnosis> {
   const problems: Problem[] = [];
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   if (major < kLeastNode[0] || (major === kLeastNode[0] && minor < kLeastNode[1])) {
@@ -68,6 +73,14 @@ function diagnose(): Diagnosis {
       hint: 'on a virtual machine, pass the host processor through (for example -cpu host)',
     });
   }
+  const selfTest = await testBackends(native?.backends ?? []);
+  for (const [backend, outcome] of Object.entries(selfTest)) {
+    if (outcome === 'ok') continue;
+    problems.push({
+      problem: `the self-test of ${backend} failed: ${outcome}`,
+      hint: 'build the addon again (bince build); until then choose another: BINCE_BACKEND=ref',
+    });
+  }
   return {
     ok: problems.length === 0,
     node: process.versions.node,
@@ -76,11 +89,28 @@ function diagnose(): Diagnosis {
     package: packageRoot,
     addon,
     native,
+    selfTest,
     environment: Object.fromEntries(
       Object.entries(process.env).filter((entry): entry is [string, string] => entry[0].startsWith('BINCE_')),
     ),
     problems,
   };
+}
+
+/** Encodes, decodes and computes a loss on every backend, each in a process of its own. */
+async function testBackends(backends: readonly string[]): Promise<Record<string, string>> {
+  const program = fileURLToPath(new URL('./self_test_main.js', import.meta.url));
+  const outcomes = backends.map(async (backend): Promise<[string, string]> => {
+    const env = { ...process.env, BINCE_BACKEND: backend };
+    const child = spawn(process.execPath, [program], { env, stdio: ['ignore', 'pipe', 'ignore'] });
+    let said = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+    const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
+    return [backend, code === 0 ? 'ok' : said || `it ended with ${signal ?? code}`];
+  });
+  return Object.fromEntries(await Promise.all(outcomes));
 }
 
 function libc(): string {
@@ -110,6 +140,8 @@ function describeDiagnosis(diagnosis: Diagnosis): string {
     rows.push(['version', `${native.version}, C ABI ${native.abi}`]);
     rows.push(['backend', `${native.backend} (this machine can run ${native.backends.join(', ')})`]);
     rows.push(['threads', `${native.threads} of ${diagnosis.processors} processors`]);
+    const tested = Object.entries(diagnosis.selfTest).map(([name, outcome]) => `${name} ${outcome}`);
+    rows.push(['self-test', `${tested.join(', ')} (coders and InfoNCE)`]);
     rows.push(['processor', native.cpuFeatures.join(' ') || 'no SIMD features that bince uses']);
   }
   const environment = Object.entries(diagnosis.environment).map(([name, value]) => `${name}=${value}`);

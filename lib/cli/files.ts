@@ -27,8 +27,8 @@ export async function checkInput(path: string, what: string): Promise<void> {
     throw new BinceError('BINCE_IO', `${path}: is a folder`, { hint: `name a file in it: ${what}` });
 }
 
-/** Fails before the work, not after it, where the output cannot be put in place. */
-export async function checkOutput(path: string): Promise<void> {
+/** Fails before the work, not after it, where the output cannot be put in place or would replace an input. */
+export async function checkOutput(path: string, ...inputs: readonly string[]): Promise<void> {
   if (path === '-') return;
   const folder = dirname(path);
   const parent = await stat(folder).catch(() => undefined);
@@ -42,4 +42,9 @@ export async function checkOutput(path: string): Promise<void> {
     throw new BinceError('BINCE_IO', `cannot write ${path}: it is a folder`, {
       hint: 'name a file in it with -o',
     });
+  for (const input of inputs) {
+    const read = existing && (await stat(input).catch(() => undefined));
+    if (read && read.dev === existing.dev && read.ino === existing.ino)
+      usageError(`-o ${path} is the input ${input}, which would be lost`, 'choose another name with -o');
+  }
 }

@@ -8,7 +8,7 @@ import { usageError } from './failures.js';
 import { checkOutput } from './files.js';
 import { type CommonOptions, integer, positiveNumber } from './options.js';
 import { Progress } from './progress.js';
-import { count, duration, fields, significant } from './terminal.js';
+import { count, duration, fields, plural, significant } from './terminal.js';
 
 interface FitOptions extends CommonOptions {
   readonly output: string;
@@ -37,7 +37,7 @@ export function fitCommand(): Command {
     ],
   });
   command
-    .addArgument(new Argument('<vectors>', 'one vector a row: .npy (f4, f2), .safetensors or .fvecs'))
+    .addArgument(new Argument('<vectors>', 'one vector a row: .npy (f4, f2, f8), .safetensors or .fvecs'))
     .requiredOption('-o, --output <file>', 'the model, .safetensors')
     .addOption(
       new Option(
@@ -51,12 +51,12 @@ export function fitCommand(): Command {
         .conflicts(['step', 'beta']),
     )
     .addOption(
-      new Option('--step <s>', 'ecsq: the quantisation step')
+      new Option('--step <s>', 'ecsq: one quantisation step for all channels')
         .argParser(positiveNumber)
         .conflicts(['bits', 'beta']),
     )
     .addOption(
-      new Option('--beta <b>', 'bottleneck: weight of the rate, in nats a row')
+      new Option('--beta <b>', 'bottleneck: what a nat of rate is worth, in distortion of a row')
         .argParser(positiveNumber)
         .conflicts(['bits', 'step']),
     )
@@ -65,16 +65,14 @@ export function fitCommand(): Command {
     .option('--tensor <name>', 'which tensor of a .safetensors file');
   command.optionsGroup('Training options (bottleneck):');
   command
-    .addOption(
-      new Option('--distortion <kind>', 'what to keep small: l1 or mse (default: l1)').choices(['l1', 'mse']),
-    )
-    .option('--steps <n>', 'training steps', integer(1, 10_000_000))
-    .option('--batch <n>', 'rows of a step', integer(1, 1 << 20))
-    .option('--lr <rate>', 'learning rate', positiveNumber)
-    .option('--seed <n>', 'seed of batches and noise', integer(0, 2 ** 31 - 1));
+    .addOption(new Option('--distortion <kind>', 'what to keep small (default: mse)').choices(['l1', 'mse']))
+    .option('--steps <n>', 'training steps (default: 1000)', integer(1, 10_000_000))
+    .option('--batch <n>', 'rows of a step (default: 256)', integer(1, 1 << 20))
+    .option('--lr <rate>', 'learning rate at the start (default: 0.02)', positiveNumber)
+    .option('--seed <n>', 'seed of batches and noise (default: 1)', integer(0, 2 ** 31 - 1));
   return setAction<FitOptions>(command, async (session, options, [path]) => {
     const method = chooseMethod(options);
-    await checkOutput(options.output);
+    await checkOutput(options.output, path!);
     const started = performance.now();
     const vectors = await openVectors(path!, options);
     try {
@@ -138,14 +136,16 @@ async function reportFit(
   const { method, channels, bitsPerRow, meanSquaredError, signalToNoise } = report;
   await session.report.result({ event: 'fitted', model: output, name: model.name, ...report, seconds }, () =>
     fields([
-      ['model', `${output} (${method}, ${count(channels)} channels)`],
+      ['model', `${output} (${method}, ${plural(channels, 'channel')})`],
       ['bits a row', `${significant(bitsPerRow)} (${significant(bitsPerRow / channels)} a channel)`],
-      [
-        'error',
-        `${significant(meanSquaredError)} mean square, ${significant(signalToNoise)} dB below the signal`,
-      ],
+      ['error', describeError(meanSquaredError, signalToNoise)],
       ['rows used', `${count(report.rowsUsed)} of ${count(report.rows)}`],
       ['time', duration(seconds)],
     ]),
   );
+}
+
+function describeError(meanSquaredError: number, signalToNoise: number): string {
+  if (meanSquaredError === 0) return 'none: the rows come back as they are';
+  return `${significant(meanSquaredError)} mean square, ${significant(signalToNoise)} dB below the signal`;
 }

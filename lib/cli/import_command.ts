@@ -12,7 +12,7 @@ import {
 import { createCommand, type Session, setAction } from './command.js';
 import { checkInput, checkOutput } from './files.js';
 import type { CommonOptions } from './options.js';
-import { count, fields, significant } from './terminal.js';
+import { fields, plural, significant } from './terminal.js';
 
 interface ImportOptions extends CommonOptions {
   readonly output: string;
@@ -36,7 +36,7 @@ export function importCommand(): Command {
     .option('--name <name>', 'name of the model');
   setAction<ImportOptions>(command, async (session, options, [path]) => {
     await checkInput(path!, 'a state dictionary, .safetensors');
-    await checkOutput(options.output);
+    await checkOutput(options.output, path!);
     const state = await readState(path!);
     const { prefix } = options;
     const found = compressai.importStateDict(state, prefix === undefined ? {} : { prefix });
@@ -53,7 +53,7 @@ export function importCommand(): Command {
       },
       () =>
         fields([
-          ['model', `${options.output}: ${count(model.channels)} channels`],
+          ['model', `${options.output}: ${plural(model.channels, 'channel')}`],
           [
             'tables',
             stored

@@ -5,7 +5,6 @@ import {
   type BinceInfo,
   BinceReader,
   idealBits,
-  loadModel,
   modelHash,
   type Recovery,
   type Verification,
@@ -13,8 +12,9 @@ import {
 import { createCommand, type Session, setAction } from './command.js';
 import { exitCodes, usageError } from './failures.js';
 import { checkInput } from './files.js';
+import { openModel } from './open_model.js';
 import type { CommonOptions } from './options.js';
-import { bytes, count, fields, paint, significant } from './terminal.js';
+import { bytes, count, fields, paint, plural, significant } from './terminal.js';
 
 interface InspectOptions extends CommonOptions {
   readonly verify?: boolean;
@@ -38,8 +38,9 @@ export function inspectCommand(): Command {
     .option('--recover', 'look for the blocks of a file whose index is missing, and tell what was lost');
   return setAction<InspectOptions>(command, async (session, options, [path]) => {
     await checkInput(path!, 'a .bince file or a model');
-    if (await isBinceFile(path!)) return inspectFile(path!, options, session);
-    if (path!.endsWith('.safetensors')) {
+    const start = await recognise(path!);
+    if (start === 'file') return inspectFile(path!, options, session);
+    if (start === 'model' || path!.endsWith('.safetensors')) {
       if (options.verify || options.recover) usageError('--verify and --recover are for .bince files');
       return inspectModel(path!, session);
     }
@@ -48,11 +49,14 @@ export function inspectCommand(): Command {
   });
 }
 
-async function isBinceFile(path: string): Promise<boolean> {
+/** What a file is by its first bytes: .bince has a magic number, .safetensors a length and then JSON. */
+async function recognise(path: string): Promise<'file' | 'model' | undefined> {
   const file = await open(path, 'r');
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, 0);
-    return bytesRead === 4 && buffer.toString('latin1') === '\u0089BNC';
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(9), 0, 9, 0);
+    const start = buffer.toString('latin1', 0, bytesRead);
+    if (start.startsWith('\u0089BNC')) return 'file';
+    return start[8] === '{' ? 'model' : undefined;
   } finally {
     await file.close();
   }
@@ -83,10 +87,10 @@ async function inspectFile(
 function describeInfo(info: BinceInfo): string {
   const rows: [string, string][] = [
     ['file', `${info.path}: ${bytes(info.bytes)}, header ${bytes(info.headerBytes)}`],
-    ['rows', `${count(info.rows)} of ${count(info.channels)} channels, given as ${info.dtype}`],
+    ['rows', `${count(info.rows)} of ${plural(info.channels, 'channel')}, given as ${info.dtype}`],
     [
       'blocks',
-      `${count(info.blocks)} of ${count(info.blockRows)} rows, ${info.coder}, ${info.lanes} lane${info.lanes > 1 ? 's' : ''}`,
+      `${count(info.blocks)} of ${plural(info.blockRows, 'row')}, ${info.coder}, ${info.lanes} lane${info.lanes > 1 ? 's' : ''}`,
     ],
     [
       'bits a row',
@@ -102,7 +106,7 @@ function describeRecovery(recovery: Recovery): string {
   const { wholeBlocks, damagedBlocks, lostBytes, rows, reason, uncertainFrom } = recovery;
   const lines = [
     paint(process.stdout, 'yellow', `the index could not be used: ${reason}`),
-    `recovered: ${count(wholeBlocks)} whole blocks, ${count(rows)} rows`,
+    `recovered: ${plural(wholeBlocks, 'whole block')}, ${plural(rows, 'row')}`,
     `lost: ${bytes(lostBytes)} after the last whole block${damagedBlocks.length ? `, and the damaged blocks ${damagedBlocks.join(', ')}` : ''}`,
   ];
   if (uncertainFrom !== undefined)
@@ -113,16 +117,19 @@ function describeRecovery(recovery: Recovery): string {
 
 function describeVerification({ ok, blocks, rows, bad }: Verification): string {
   if (bad.length === 0) {
-    const text = `verified: ${count(blocks)} blocks, ${count(rows)} rows decode`;
+    const text = `verified: ${plural(blocks, 'block')}, ${plural(rows, 'row')} decode`;
     return ok ? paint(process.stdout, 'green', text) : text;
   }
   const list = bad.map(
     ({ block, firstRow, rows: n, error }) =>
       `  block ${block}, rows ${firstRow} to ${firstRow + n - 1}: ${error.message}`,
   );
-  return [paint(process.stdout, 'red', `damaged: ${bad.length} of ${count(blocks)} blocks`), ...list].join(
-    '\n',
-  );
+  const hint = 'to save the other rows: bince decompress FILE -o rows.npy --recover';
+  return [
+    paint(process.stdout, 'red', `damaged: ${bad.length} of ${plural(blocks, 'block')}`),
+    ...list,
+    hint,
+  ].join('\n');
 }
 
 function verificationJson({ ok, blocks, rows, bad }: Verification): object {
@@ -130,7 +137,7 @@ function verificationJson({ ok, blocks, rows, bad }: Verification): object {
 }
 
 async function inspectModel(path: string, { report }: Session): Promise<void> {
-  const model = await loadModel(path);
+  const model = await openModel(path);
   const { name, method, channels, dtype, metadata, tables } = model;
   const summary = {
     ...{ event: 'model', path, name, method, channels, dtype, metadata },

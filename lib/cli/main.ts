@@ -3,16 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { packageRoot } from '../native.js';
-import { buildCommand } from './build_command.js';
 import { interruption } from './command.js';
-import { compressCommand } from './compress_command.js';
-import { decompressCommand } from './decompress_command.js';
-import { demoCommand } from './demo_command.js';
-import { doctorCommand } from './doctor_command.js';
 import { exitCodes, reportFailure, Stopped } from './failures.js';
-import { fitCommand } from './fit_command.js';
-import { importCommand } from './import_command.js';
-import { inspectCommand } from './inspect_command.js';
 import { commonOptions } from './options.js';
 import { paint } from './terminal.js';
 
@@ -20,7 +12,26 @@ function version(): string {
   return (JSON.parse(readFileSync(`${packageRoot}/package.json`, 'utf8')) as { version: string }).version;
 }
 
-function createProgram(): Command {
+/** In the order of the help. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  fit: async () => (await import('./fit_command.js')).fitCommand(),
+  compress: async () => (await import('./compress_command.js')).compressCommand(),
+  decompress: async () => (await import('./decompress_command.js')).decompressCommand(),
+  inspect: async () => (await import('./inspect_command.js')).inspectCommand(),
+  import: async () => (await import('./import_command.js')).importCommand(),
+  demo: async () => (await import('./demo_command.js')).demoCommand(),
+  doctor: async () => (await import('./doctor_command.js')).doctorCommand(),
+  build: async () => (await import('./build_command.js')).buildCommand(),
+};
+
+/** The one command that is asked for, which starts sooner; all of them for help, and where none is recognised. */
+async function loadCommands(): Promise<Command[]> {
+  const first = process.argv[2] ?? '';
+  if (Object.hasOwn(commands, first)) return [await commands[first]!()];
+  return Promise.all(Object.values(commands).map((load) => load()));
+}
+
+async function createProgram(): Promise<Command> {
   const program = new Command('bince')
     .description('Makes embeddings and features 10 to 20 times smaller, and reads them back.')
     .version(version(), '-V, --version', 'print the version')
@@ -40,17 +51,7 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`,
   );
-  const commands = [
-    fitCommand,
-    compressCommand,
-    decompressCommand,
-    inspectCommand,
-    importCommand,
-    demoCommand,
-    doctorCommand,
-    buildCommand,
-  ];
-  for (const create of commands) program.addCommand(create());
+  for (const command of await loadCommands()) program.addCommand(command);
   applyToAll(program, (command) => {
     command.exitOverride();
     command.configureOutput({
@@ -90,8 +91,8 @@ function stopOnSignals(): void {
 }
 
 async function main(): Promise<number> {
-  const program = createProgram();
   try {
+    const program = await createProgram();
     if (process.argv.length <= 2) {
       program.outputHelp({ error: true });
       return exitCodes.usage;

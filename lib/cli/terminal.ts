@@ -70,6 +70,11 @@ export function count(value: number): string {
   return Math.round(value).toLocaleString('en-US');
 }
 
+/** `1 row`, `2,000 rows`. */
+export function plural(value: number, noun: string): string {
+  return `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
+}
+
 /** Bytes as `12.3 MB` (powers of 1000). */
 export function bytes(value: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
@@ -86,6 +91,7 @@ export function bytes(value: number): string {
 export function significant(value: number): string {
   if (value === 0 || !Number.isFinite(value)) return String(value);
   const size = Math.abs(value);
+  if (size >= 1e12) return value.toExponential(2);
   if (size >= 1000) return count(value);
   if (size < 1e-3) return value.toExponential(2);
   return String(Number(value.toPrecision(4)));

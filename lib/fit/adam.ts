@@ -2,7 +2,7 @@
 
 export interface ParameterGroup {
   readonly values: Float32Array;
-  /** Multiplies the learning rate: the group's own scale. Absent: 1. */
+  /** Units of the values: a step of Adam moves each by the learning rate times its unit. Absent: 1. */
   readonly scale?: Float32Array | undefined;
 }
 
@@ -31,13 +31,13 @@ export class Adam {
       const first = this.#first[g]!;
       const second = this.#second[g]!;
       for (let i = 0; i < values.length; i++) {
-        const d = gradient[i]!;
+        const unit = scale ? scale[i]! : 1;
+        const d = gradient[i]! * unit;
         const m = kBeta1 * first[i]! + (1 - kBeta1) * d;
         const v = kBeta2 * second[i]! + (1 - kBeta2) * d * d;
         first[i] = m;
         second[i] = v;
-        const move = (rate * m) / (Math.sqrt(v) + kEpsilon);
-        values[i] = values[i]! - (scale ? move * scale[i]! : move);
+        values[i] = values[i]! - ((rate * m) / (Math.sqrt(v) + kEpsilon)) * unit;
       }
     }
   }

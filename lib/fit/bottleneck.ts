@@ -3,7 +3,7 @@
  * learned together on the vectors.
  *
  *   y = (x - shift) * gain; symbols rint(y); reconstruction rint(y) / gain + shift
- *   loss = distortion + beta * rate, a row, the distortion summed over channels, the rate in nats
+ *   loss = distortion / beta + rate, a row, the distortion summed over channels, the rate in nats
  *
  * Rate: -sum ln p(y + u), u uniform in (-1/2, 1/2), as usual. Distortion: L1 (that of the CLIP compressor of Dubois
  * et al. 2021) or squared error of the rounded values. Noise would serve there too, but at low rate it misleads: a
@@ -33,7 +33,7 @@ import { countTables, type Quantizer } from './ecsq_search.js';
 import { decibels, type FitReport, type FittedModel, rowDtype, tablesOf } from './fitted_model.js';
 import { modelCost } from './model_cost.js';
 import { quantizeColumn } from './quantizer.js';
-import { codeLength, smoothedPmf } from './smoothing.js';
+import { codeLength, kMaxEntries, smoothedPmf } from './smoothing.js';
 import { takeTurns } from './turns.js';
 import { readColumn, type Sample, sampleRows, thinSample, type VectorSource } from './vector_source.js';
 
@@ -42,11 +42,11 @@ export interface BottleneckOptions {
   readonly beta?: number | undefined;
   /** Instead of beta: a target of bits a row, to which beta is steered. Default, without either: 2 a channel. */
   readonly bits?: number | undefined;
-  /** What is kept small. Default `l1`. */
+  /** What is kept small. Default `mse`. */
   readonly distortion?: 'l1' | 'mse' | undefined;
-  /** Training steps, default 2000. */
+  /** Training steps, default 1000. */
   readonly steps?: number | undefined;
-  /** Rows a step, default 1024 (or all rows, where there are fewer). */
+  /** Rows a step, default 256 (or all rows, where there are fewer). */
   readonly batch?: number | undefined;
   /** Learning rate at the start, default 0.02; it falls along a cosine to a hundredth. */
   readonly lr?: number | undefined;
@@ -77,6 +77,8 @@ export interface BottleneckReport extends FitReport {
 
 /** What lies outside the solved quantiles: an entry below the coder's least probability would be of no use. */
 const kTailMass = 2 ** -16;
+/** Symbols to either side of 0 whose probabilities are asked of the network; beyond, counts alone tell. */
+const kMaxReach = kMaxEntries / 2;
 /** The network's start is this wide for a density of deviation 1. */
 const kInitScale = 10;
 /** The shares of the steps between which gain and shift move: not before the network knows the densities. */
@@ -129,11 +131,11 @@ interface Settings {
 }
 
 function checkOptions(options: BottleneckOptions, source: VectorSource): Settings {
-  const { beta, bits, distortion = 'l1', steps = 2000, batch = 1024, lr = 0.02, seed = 1 } = options;
+  const { beta, bits, distortion = 'mse', steps = 1000, batch = 256, lr = 0.02, seed = 1 } = options;
   if (beta !== undefined && bits !== undefined)
     throw new BinceError('BINCE_INVALID_ARGUMENT', 'beta and bits: expected one of them, received both');
   for (const [name, value] of Object.entries({ beta, bits, lr }))
-    if (value !== undefined && !(value > 0 && value < 2 ** 100))
+    if (value !== undefined && !(value > 0 && value < 2 ** 400))
       invalidArgument(name, 'a positive number', value);
   for (const [name, value] of Object.entries({ steps, batch }))
     if (!Number.isInteger(value) || value < 1) invalidArgument(name, 'a positive integer', value);
@@ -189,7 +191,7 @@ class Trainer {
       const call = factorizedBackward(rows, {
         ...{ channels, parameters: this.#parameters, logGain: this.#logGain, shift: this.#shift },
         ...{ quantize: step < movesTo ? 'noise' : 'round', seed, firstRow: step * batch, dx: false },
-        dbits: (this.beta * Math.LN2) / batch,
+        dbits: Math.LN2 / batch,
         ...(signal ? { signal } : {}),
       });
       // While the native thread works on the rate:
@@ -198,7 +200,7 @@ class Trainer {
       const fall = 0.01 + 0.99 * 0.5 * (1 + Math.cos((Math.PI * step) / steps));
       network.step(lr * fall, [dparameters!]);
       if (moving) {
-        gradients.addTo(dlogGain!, dshift!);
+        gradients.addTo(dlogGain!, dshift!, 1 / this.beta);
         quantizer.step(lr * fall, [dlogGain!, dshift!]);
       }
       average = step === 0 || step === movesTo ? bits / batch : 0.95 * average + (0.05 * bits) / batch;
@@ -226,7 +228,7 @@ class Trainer {
       readColumn(sample, c, column);
       const trained = cost(Math.fround(Math.exp(-this.#logGain[c]!)), this.#shift[c]!);
       const { step, shift } = this.#start;
-      if (trained <= cost(step[c]!, shift[c]!)) continue;
+      if (trained <= 0.999 * cost(step[c]!, shift[c]!)) continue;
       this.#logGain[c] = -Math.log(step[c]!);
       this.#shift[c] = shift[c]!;
     }
@@ -264,11 +266,11 @@ class Trainer {
   }
 }
 
-/** Sets the middle of [lower, median, upper] to 0, and the ends at least around it. */
+/** Sets the middle of [lower, median, upper] to 0, and the ends around it, no further than tables reach. */
 function centre(quantiles: Float32Array): void {
-  quantiles[0] = Math.min(quantiles[0]!, -0.25);
+  quantiles[0] = Math.max(-kMaxReach, Math.min(quantiles[0]!, -0.25));
   quantiles[1] = 0;
-  quantiles[2] = Math.max(quantiles[2]!, 0.25);
+  quantiles[2] = Math.min(kMaxReach, Math.max(quantiles[2]!, 0.25));
 }
 
 /** CompressAI's start, each channel's density as wide as its own values (and the noise) in steps. */

@@ -45,11 +45,11 @@ export class DistortionGradients {
     }
   }
 
-  /** Adds the gradients last computed. */
-  addTo(dlogGain: Float32Array, dshift: Float32Array): void {
+  /** Adds the gradients last computed, times `weight`. */
+  addTo(dlogGain: Float32Array, dshift: Float32Array, weight: number): void {
     for (let c = 0; c < dlogGain.length; c++) {
-      dlogGain[c]! += this.#dlogGain[c]!;
-      dshift[c]! += this.#dshift[c]!;
+      dlogGain[c]! += weight * this.#dlogGain[c]!;
+      dshift[c]! += weight * this.#dshift[c]!;
     }
   }
 }

@@ -91,9 +91,20 @@ export async function findQuantizer(
   const { bits = 2 * channels, step, slope, distortion, signal } = options;
   const thin = thinSample(sample, Math.max(256, Math.floor(kSearchValues / channels)));
   const search = new EcsqSearch(thin, distortion, signal);
+  checkSpread(search.deviation);
   let found: Quantizer;
   if (step !== undefined) found = await search.oneStep(Math.fround(step));
   else if (slope !== undefined) found = await search.atSlope(slope);
   else found = await search.atRate(bits);
   return { ...found, variance: search.deviation ** 2 };
+}
+
+/** Steps are float32 numbers with an inverse; values that hardly differ would need smaller ones. */
+function checkSpread(deviation: number): void {
+  if (deviation === 0 || deviation > 2 ** -110) return;
+  throw new BinceError(
+    'BINCE_INVALID_VALUE',
+    `the values deviate by ${deviation.toExponential(1)} from their means, too little to be quantised in float32`,
+    { hint: 'scale the vectors up before compressing them' },
+  );
 }

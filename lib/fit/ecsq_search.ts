@@ -11,7 +11,7 @@ import type { CdfTables } from '../kernels/tables.js';
 import { Allocation, type Choice, total } from './allocation.js';
 import { type Distortion, slopeOfStep } from './high_rate.js';
 import { type Quantized, quantizeColumn } from './quantizer.js';
-import { codeLength, type SymbolPmf, smoothedPmf } from './smoothing.js';
+import { codeLength, kMaxEntries, type SymbolPmf, smoothedPmf } from './smoothing.js';
 import { takeTurns } from './turns.js';
 import { readColumn, type Sample } from './vector_source.js';
 
@@ -36,10 +36,16 @@ interface ChannelStatistics {
   readonly low: number;
   readonly high: number;
   readonly variance: number;
+  /** The least step whose symbols stay small enough to be exact in float32. */
+  readonly leastStep: number;
+  /** Distance of the few levels that all values stand on, counted from the low end; undefined for other channels. */
+  readonly spacing: number | undefined;
 }
 
 /** Symbols beyond this would lose precision in float32 long before the format's 2^30. */
 const kMaxSymbol = 2 ** 22;
+/** Most levels of a channel that are looked at as such. */
+const kMaxLevels = 256;
 /** Steps outside are not tried: their inverse, or a symbol's product, would leave float32. */
 const kLeastStep = 2 ** -120;
 const kMostStep = 2 ** 120;
@@ -51,6 +57,7 @@ export class EcsqSearch {
   readonly #statistics: ChannelStatistics[];
   readonly #symbols: Float64Array;
   readonly #turn: () => Promise<void>;
+  readonly #onLevels: (Choice | undefined)[];
 
   constructor(sample: Sample, distortion: Distortion, signal?: AbortSignal) {
     const { rows, channels } = sample;
@@ -65,6 +72,9 @@ export class EcsqSearch {
       readColumn(sample, c, column);
       this.#statistics.push(statistics(column));
     }
+    this.#onLevels = this.#statistics.map(({ low, spacing }, c) =>
+      spacing === undefined ? undefined : this.#measure(c, spacing, low),
+    );
   }
 
   #column(channel: number): Float32Array {
@@ -79,20 +89,25 @@ export class EcsqSearch {
     return Math.sqrt(sum / this.#statistics.length);
   }
 
-  /** The least step whose symbols stay small enough to be exact in float32. */
-  get leastStep(): number {
-    let reach = 0;
-    for (const { low, high } of this.#statistics)
-      reach = Math.max(reach, Math.abs(low), Math.abs(high), high - low);
-    return Math.max(reach / kMaxSymbol, kLeastStep);
-  }
-
   /** The same step for all channels, with the best shift for each. */
   async oneStep(step: number): Promise<Quantizer> {
-    const slope = slopeOfStep(step, this.#distortion);
+    return this.#cheapest((c) => this.#shifted(c, step), slopeOfStep(step, this.#distortion));
+  }
+
+  /** For vectors that hold less than the bits they may cost: what is exact, else the least steps. */
+  async #finest(): Promise<Quantizer> {
+    const exact = (c: number) => {
+      const onLevels = this.#onLevels[c];
+      return onLevels ? [onLevels] : this.#choices(c, kLeastStep);
+    };
+    const least = this.#statistics.reduce((a, { leastStep }) => Math.min(a, leastStep), kMostStep);
+    return this.#cheapest(exact, slopeOfStep(least, this.#distortion));
+  }
+
+  async #cheapest(choicesOf: (channel: number) => Choice[], slope: number): Promise<Quantizer> {
     const choices: Choice[] = [];
     for (let c = 0; c < this.#sample.channels; c++) {
-      const tried = this.#choices(c, step);
+      const tried = choicesOf(c);
       choices.push(tried.reduce((a, b) => (b.error + slope * b.bits < a.error + slope * a.bits ? b : a)));
       await this.#turn();
     }
@@ -110,7 +125,7 @@ export class EcsqSearch {
    */
   async atRate(bits: number): Promise<Quantizer> {
     const step = await this.#bisect(bits);
-    if (step <= 2 * this.leastStep) return this.oneStep(step);
+    if (step === 0) return this.#finest();
     const { slope, choices } = await this.#allocation().atRate(bits, slopeOfStep(step, this.#distortion));
     return quantizerOf(this.#refine(choices, bits), slope);
   }
@@ -124,8 +139,15 @@ export class EcsqSearch {
     });
   }
 
-  /** A channel at a step, with each of its shifts. */
+  /** A channel at a step, and on its own levels where it has few. */
   #choices(channel: number, step: number): Choice[] {
+    const onLevels = this.#onLevels[channel];
+    const shifted = this.#shifted(channel, Math.max(step, this.#statistics[channel]!.leastStep));
+    return onLevels ? [onLevels, ...shifted] : shifted;
+  }
+
+  /** A channel at a step, with each of its shifts. */
+  #shifted(channel: number, step: number): Choice[] {
     const { mean, median, low, high } = this.#statistics[channel]!;
     const shifts = low === high ? [low] : new Set([low <= 0 && high >= 0 ? 0 : median, median, mean]);
     return Array.from(shifts, (shift) => this.#measure(channel, step, shift));
@@ -136,6 +158,8 @@ export class EcsqSearch {
     const quantized = quantizeColumn(this.#column(channel), this.#symbols, { step, shift });
     const { histogram, squaredError, absoluteError } = quantized;
     const error = this.#distortion === 'mse' ? squaredError : absoluteError;
+    // Differences beyond float32: of no use with this shift.
+    if (!Number.isFinite(error)) return { step, shift, bits: 2 ** 40, error: Number.MAX_VALUE };
     return { step, shift, bits: codeLength(histogram, smoothedPmf(histogram)) / rows, error: error / rows };
   }
 
@@ -156,13 +180,12 @@ export class EcsqSearch {
     return best;
   }
 
-  /** One step for all whose rate is closest below `bits` a row, around the channels' means. */
+  /** One step for all whose rate is closest below `bits` a row, around the channels' means; 0 where any is. */
   async #bisect(bits: number): Promise<number> {
-    const least = this.leastStep;
     const rate = async (step: number) => {
       let sum = 0;
-      for (const [c, { mean }] of this.#statistics.entries()) {
-        sum += this.#measure(c, step, mean).bits;
+      for (const [c, { mean, leastStep }] of this.#statistics.entries()) {
+        sum += this.#measure(c, Math.max(step, leastStep), mean).bits;
         await this.#turn();
       }
       return sum;
@@ -179,7 +202,7 @@ export class EcsqSearch {
       do {
         coarse = fine;
         fine /= 2;
-        if (fine <= least) return Math.fround(Math.max(coarse, least));
+        if (this.#statistics.every(({ leastStep }) => coarse <= leastStep)) return 0;
       } while ((await rate(fine)) <= bits);
     }
     for (let i = 0; i < 8 && coarse / fine > 1.05; i++) {
@@ -224,7 +247,30 @@ function statistics(column: Float32Array): ChannelStatistics {
     low,
     high,
     variance: squares / column.length,
+    leastStep: Math.max(Math.max(Math.abs(low), Math.abs(high), high - low) / kMaxSymbol, kLeastStep),
+    spacing: spacingOfLevels(column, low, high),
   };
+}
+
+/**
+ * The distance between levels where a channel was quantised before it came here (bits, bytes, ranks): at most
+ * kMaxLevels of them, evenly spaced but for rounding.
+ */
+function spacingOfLevels(column: Float32Array, low: number, high: number): number | undefined {
+  const levels = new Set<number>();
+  for (let i = 0; i < column.length && levels.size <= kMaxLevels; i++) levels.add(column[i]!);
+  if (levels.size > kMaxLevels || levels.size < 2) return undefined;
+  const sorted = Float64Array.from(levels).sort();
+  let least = high - low;
+  for (let i = 1; i < sorted.length; i++) least = Math.min(least, sorted[i]! - sorted[i - 1]!);
+  const count = Math.round((high - low) / least);
+  const spacing = (high - low) / count;
+  const even = count < kMaxEntries && sorted.every((x) => isNearInteger((x - low) / spacing));
+  return even && spacing < kMostStep ? Math.fround(spacing) : undefined;
+}
+
+function isNearInteger(x: number): boolean {
+  return Math.abs(x - Math.round(x)) < 1e-3;
 }
 
 /** The median of at most 4096 evenly spaced values. */

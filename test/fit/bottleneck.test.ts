@@ -83,7 +83,7 @@ describe('DistortionGradients', () => {
     gradients.compute(rows, logGain, shift);
     const dlogGain = new Float32Array(channels);
     const dshift = new Float32Array(channels);
-    gradients.addTo(dlogGain, dshift);
+    gradients.addTo(dlogGain, dshift, 1);
     const h = 1e-5;
     for (let c = 0; c < channels; c++) {
       const moved = (array: Float32Array, by: number) =>
