@@ -59,11 +59,12 @@ if (!has('cmake')) {
   run(join(root, 'node_modules/.bin/cmake-js'), args);
 } else {
   const build = join(root, 'build');
+  const parallel = process.env.CMAKE_BUILD_PARALLEL_LEVEL ? [] : ['--parallel'];
   run('cmake', [
     ...['-S', root, '-B', build, '-DCMAKE_BUILD_TYPE=Release'],
     `-DBINCE_NODE_API_HEADERS_DIR=${require('node-api-headers').include_dir}`,
     `-DBINCE_NODE_ADDON_API_DIR=${require('node-addon-api').include_dir}`,
     `-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${join(build, 'Release')}`,
   ]);
-  run('cmake', ['--build', build, '--target', 'bince_addon', '--parallel']);
+  run('cmake', ['--build', build, '--target', 'bince_addon', ...parallel]);
 }
