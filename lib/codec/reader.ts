@@ -173,6 +173,7 @@ export class BinceReader implements AsyncDisposable {
       return await openWith(await fileSource(file, from), from, file);
     } catch (error) {
       await file.close();
+      if (error instanceof DamagedFileError) error.message = `${from}: ${error.message}`;
       throw error;
     }
   }
