@@ -137,6 +137,18 @@ describe.concurrent('bad input: exit code 1', () => {
     }
   });
 
+  it('an output that is the input', async () => {
+    const vectors = readFileSync(at('x.npy'));
+    for (const args of [
+      ['fit', at('x.npy'), '-o', at('x.npy')],
+      ['compress', at('x.npy'), '-m', at('m.safetensors'), '-o', at('x.npy')],
+      ['compress', at('x.npy'), '-m', at('m.safetensors'), '-o', at('m.safetensors')],
+      ['decompress', at('x.bince'), '-o', join(folder, '.', 'x.bince')],
+    ])
+      expect(await fails(2, ...args)).toMatch(/is the input .* would be lost\nhint: choose another name/);
+    expect(readFileSync(at('x.npy')).equals(vectors)).toBe(true);
+  });
+
   it('a full disk', async () => {
     if (!existsSync('/dev/full')) return;
     expect(await fails(1, 'compress', at('x.npy'), '-m', at('m.safetensors'), '-o', '/dev/full')).toMatch(
