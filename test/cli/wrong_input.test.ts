@@ -27,7 +27,7 @@ beforeAll(async () => {
   await succeed('compress', at('x.npy'), '-m', at('m.safetensors'), '-o', at('x.bince'));
 });
 
-describe.concurrent('usage errors: exit code 2', () => {
+describe('usage errors: exit code 2', () => {
   it.each([
     [['nosuch'], /unknown command 'nosuch'/],
     [['fit', 'x.npy', '-o', 'm', '--nosuch'], /unknown option '--nosuch'/],
@@ -63,7 +63,7 @@ describe.concurrent('usage errors: exit code 2', () => {
   });
 });
 
-describe.concurrent('bad input: exit code 1', () => {
+describe('bad input: exit code 1', () => {
   it.each([
     ['missing.npy', /no such file/],
     ['folder', /is a folder/],

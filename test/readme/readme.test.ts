@@ -43,7 +43,8 @@ function words(line: string): string[] {
   return [...found].map(([, double, single, plain]) => double ?? single ?? plain ?? '');
 }
 
-const readme = codeBlocks(readFileSync(join(root, 'README.md'), 'utf8'));
+const markdown = readFileSync(join(root, 'README.md'), 'utf8');
+const readme = codeBlocks(markdown);
 const scripts = readme.filter(({ language }) => language === 'ts');
 const commands = readme
   .filter(({ language, heading }) => language === 'sh' && heading === 'Commands')
@@ -67,6 +68,11 @@ function runNode(folder: string, args: string[]) {
 }
 
 describe('README.md', () => {
+  it('closes every block', () => {
+    expect(readme.every(({ text }) => !text.includes('```'))).toBe(true);
+    expect((markdown.match(/^```/gm) ?? []).length).toBe(2 * readme.length);
+  });
+
   const folder = readersFolder();
 
   // These need what a test has not: the data of the demo, a compiler.
