@@ -177,6 +177,17 @@ describe('the way of a file', () => {
   });
 });
 
+describe('doctor', () => {
+  it('tests every backend', async () => {
+    const [found] = jsonLines((await succeed('doctor', '--json')).stdout);
+    const { native, selfTest } = found as {
+      native: { backends: string[] };
+      selfTest: Record<string, string>;
+    };
+    expect(selfTest).toEqual(Object.fromEntries(native.backends.map((name) => [name, 'ok'])));
+  });
+});
+
 describe('output', () => {
   it('compress tells speed, bits, ideal bits and ratio', async () => {
     const args = ['compress', at('x.npy'), '-m', at('model.safetensors'), '-o', at('y.bince')];
@@ -217,6 +228,11 @@ describe('output', () => {
     expect(colored.stdout).toContain(sgr);
   });
 
+  it('knows a model by its content', async () => {
+    writeFileSync(at('model.renamed'), readFileSync(at('model.safetensors')));
+    expect((await succeed('inspect', at('model.renamed'))).stdout).toMatch(/^model .*ecsq/);
+  });
+
   it('leaves no temporary file behind', () => {
     expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([]);
   });
@@ -230,6 +246,24 @@ describe('damaged files', () => {
     const { code, stdout } = await cli(['inspect', at('flipped.bince'), '--verify', '--json']);
     expect(code).toBe(1);
     expect(jsonLines(stdout)[0]).toMatchObject({ verification: { ok: false, bad: [{ rows: 100 }] } });
+  });
+
+  it('decompress --recover leaves out a damaged block alone', async () => {
+    const bytes = readFileSync(at('x.bince'));
+    bytes[bytes.length >> 1]! ^= 16;
+    writeFileSync(at('flipped.bince'), bytes);
+    const refused = await cli(['decompress', at('flipped.bince'), '-o', at('good.npy')]);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(/flipped\.bince: block \d[\s\S]*hint: .*--recover/);
+    const { stdout, stderr } = await succeed(
+      ...['decompress', at('flipped.bince'), '-o', at('good.npy'), '--recover', '--json'],
+    );
+    expect(jsonLines(stdout)[0]).toMatchObject({ rows: 500, lost: 100 });
+    const first = Number(/rows (\d+) to \d+ are lost/.exec(stderr)?.[1]);
+    await succeed('decompress', at('x.bince'), '-o', at('whole.npy'));
+    const whole = npyValues(readFileSync(at('whole.npy')));
+    const expected = whole.filter((_, i) => i < first * kChannels || i >= (first + 100) * kChannels);
+    expect(npyValues(readFileSync(at('good.npy')))).toEqual(expected);
   });
 
   it('a file that was cut off is recovered up to its last whole block', async () => {

@@ -27,7 +27,7 @@ beforeAll(async () => {
   await succeed('compress', at('x.npy'), '-m', at('m.safetensors'), '-o', at('x.bince'));
 });
 
-describe.concurrent('usage errors: exit code 2', () => {
+describe('usage errors: exit code 2', () => {
   it.each([
     [['nosuch'], /unknown command 'nosuch'/],
     [['fit', 'x.npy', '-o', 'm', '--nosuch'], /unknown option '--nosuch'/],
@@ -63,7 +63,7 @@ describe.concurrent('usage errors: exit code 2', () => {
   });
 });
 
-describe.concurrent('bad input: exit code 1', () => {
+describe('bad input: exit code 1', () => {
   it.each([
     ['missing.npy', /no such file/],
     ['folder', /is a folder/],
@@ -135,6 +135,18 @@ describe.concurrent('bad input: exit code 1', () => {
       expect(stderr).toMatch(/hint: (make it first: mkdir -p|name a file in it)/);
       await fails(1, 'decompress', at('x.bince'), '-o', output);
     }
+  });
+
+  it('an output that is the input', async () => {
+    const vectors = readFileSync(at('x.npy'));
+    for (const args of [
+      ['fit', at('x.npy'), '-o', at('x.npy')],
+      ['compress', at('x.npy'), '-m', at('m.safetensors'), '-o', at('x.npy')],
+      ['compress', at('x.npy'), '-m', at('m.safetensors'), '-o', at('m.safetensors')],
+      ['decompress', at('x.bince'), '-o', join(folder, '.', 'x.bince')],
+    ])
+      expect(await fails(2, ...args)).toMatch(/is the input .* would be lost\nhint: choose another name/);
+    expect(readFileSync(at('x.npy')).equals(vectors)).toBe(true);
   });
 
   it('a full disk', async () => {

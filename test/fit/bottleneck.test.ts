@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DistortionGradients } from '../../lib/fit/distortion.js';
 import { fitBottleneck, fitEcsq, vectorsInMemory } from '../../lib/fit/index.js';
+import { modelCost } from '../../lib/fit/model_cost.js';
 import { normalRows } from '../data/files.js';
 
 const kChannels = 6;
@@ -15,6 +16,23 @@ describe('fitBottleneck', () => {
     expect(Math.abs(trained.report.bitsPerRow / 15 - 1)).toBeLessThan(0.1);
     const plain = await fitEcsq(source, { bits: trained.report.bitsPerRow });
     expect(trained.report.signalToNoise).toBeGreaterThan(plain.report.signalToNoise - 1);
+  });
+
+  it('is at least about as good as the plain quantisation it begins with, on rows it has not seen', async () => {
+    const unseen = { values: normalRows(3000 * kChannels, 12).map((x, i) => 3 + x * 2 ** -(i % kChannels)) };
+    const sample = { ...unseen, rows: 3000, channels: kChannels };
+    const plain = await fitEcsq(source, { bits: 6 });
+    const trained = await fitBottleneck(source, { bits: 6, steps: 300 });
+    const slope = trained.report.beta * Math.LN2;
+    const costs = await Promise.all([plain, trained].map(({ model }) => modelCost(sample, model)));
+    const [before, after] = costs.map(({ bits, squaredError }) => bits + squaredError / slope);
+    expect(after).toBeLessThan(1.01 * before!);
+  });
+
+  it.each([1e30, 1e-30])('learns at the scale of %f', async (scale) => {
+    const rows = normalRows(3000, 14).map((x) => x * scale);
+    const { report } = await fitBottleneck(vectorsInMemory(rows, 3), { bits: 9, steps: 100 });
+    expect(report.signalToNoise).toBeGreaterThan(15);
   });
 
   it('keeps the network, and reports progress', async () => {

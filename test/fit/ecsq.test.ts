@@ -31,6 +31,54 @@ describe('fitEcsq', () => {
     expect(excess).toBeLessThan(1.9);
   });
 
+  it('gives channels steps of their own where that pays, on rows it has not seen', async () => {
+    // Half of the channels are mostly 0 and sometimes about 1: coarse levels at 0 and 1 serve them best.
+    const draw = (seed: number) => {
+      const noise = normalRows(8000 * 8, seed);
+      const spikes = normalRows(8000 * 8, seed + 100);
+      return noise.map((x, i) => (i % 2 ? x : spikes[i]! > 1 ? 1 + 0.1 * x : 0));
+    };
+    const source = vectorsInMemory(draw(8), 8);
+    const unseen = { values: draw(9), rows: 8000, channels: 8 };
+    const own = await fitEcsq(source, { bits: 8 });
+    expect(own.report.mostStep).toBeGreaterThan(own.report.leastStep);
+    const best = await modelCost(unseen, own.model);
+    for (let step = 0.25; step < 3; step *= 1.05) {
+      const { bits, squaredError } = await modelCost(unseen, (await fitEcsq(source, { step })).model);
+      if (bits <= 1.01 * best.bits) expect(squaredError).toBeGreaterThan(0.98 * best.squaredError);
+    }
+  });
+
+  it('finds the levels of values that were quantised before', async () => {
+    const rows = normalRows(6000, 10).map((x, i) => (i % 3 ? Math.round(20 * x) * 0.013 : Math.sign(x)));
+    const { report } = await fitEcsq(vectorsInMemory(rows, 3), { bits: 1000 });
+    expect(report.meanSquaredError).toBeLessThan(1e-12);
+    expect(report.bitsPerRow).toBeLessThan(1 + 2 * Math.log2(20 * Math.sqrt(2 * Math.PI * Math.E)) + 0.5);
+  });
+
+  it('keeps fine channels fine beside one of a million times their size', async () => {
+    const rows = normalRows(8000, 11).map((x, i) => (i % 4 ? x : 1e6 * x));
+    const { report } = await fitEcsq(vectorsInMemory(rows, 4), { bits: 50 });
+    expect(Math.abs(report.bitsPerRow / 50 - 1)).toBeLessThan(0.02);
+  });
+
+  it.each([1e30, 1e-30])('works the same at the scale of %f', async (scale) => {
+    const rows = normalRows(6000, 12);
+    const [plain, scaled] = [1, scale].map((by) =>
+      vectorsInMemory(
+        rows.map((x) => x * by),
+        3,
+      ),
+    );
+    const expected = (await fitEcsq(plain!, { bits: 9 })).report.signalToNoise;
+    expect((await fitEcsq(scaled!, { bits: 9 })).report.signalToNoise).toBeCloseTo(expected, 0);
+  });
+
+  it('says so where float32 cannot hold the step', async () => {
+    const rows = normalRows(60, 13).map((x) => x * 1e-42);
+    await expect(fitEcsq(vectorsInMemory(rows, 3))).rejects.toThrow(/too little to be quantised/);
+  });
+
   it('reports what its own tables cost', async () => {
     const values = decayingRows(1000, 5, 3);
     const source = vectorsInMemory(values, 5);
