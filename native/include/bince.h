@@ -310,9 +310,8 @@ BINCE_API bince_status bince_quantiles_loss(bince_context* context, const bince_
                                             double tail_mass, bince_tensor* loss, bince_tensor* dquantiles);
 
 /* Solves F(q) = {-t, 0, t} by bisection from a bracket that doubles: quantiles float32 [C, 3].  A quantile
- * beyond
- * +-2^24 does not bracket: it is set to that bound, and counted in unsolved (int32 [C], 0 to 3, or NULL), as is one of a network that
- * overflows, set to 0. */
+ * beyond +-2^24 does not bracket: it is set to that bound; where the network overflows it is set to 0.  Both
+ * are counted in unsolved (int32 [C], 0 to 3, or NULL). */
 BINCE_API bince_status bince_quantiles_solve(bince_context* context, const bince_factorized_options* options,
                                              const bince_tensor* params, double tail_mass,
                                              bince_tensor* quantiles, bince_tensor* unsolved,
