@@ -419,7 +419,10 @@ export class BinceWriter implements AsyncDisposable {
     const current = this.pending?.constructor === Kind ? this.pending : undefined;
     if (current && current.length >= length) return;
     const most = this.chunkRows * this.session.coding.channels;
-    const larger = preferLargePages(new Kind(Math.min(most, Math.max(4 * (current?.length ?? 0), length))));
+    // Pages that are not touched cost nothing: beyond small arrays the whole chunk is cheaper than growing again.
+    const wanted =
+      length >= kLeastValues ? most : Math.min(most, Math.max(4 * (current?.length ?? 0), length));
+    const larger = preferLargePages(new Kind(wanted));
     if (current && this.pendingRows > 0) larger.set(current);
     this.pending = larger;
   }

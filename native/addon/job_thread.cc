@@ -62,17 +62,21 @@ void JobThread::settle(napi_env raw_env, napi_value, void* self_pointer, void* p
     self->finished_.erase(std::find(self->finished_.begin(), self->finished_.end(), pending.get()));
   }
   Napi::Env env(raw_env);
-  Napi::HandleScope scope(env);
-  if (--self->outstanding_ == 0) napi_unref_threadsafe_function(env, self->settle_);
-  if (pending->status != BINCE_OK) {
-    pending->deferred.Reject(make_error(env, pending->status, pending->message).Value());
-    return;
-  }
   try {
-    const Napi::Value value = pending->job->result(env);
-    pending->deferred.Resolve(value);
-  } catch (const Napi::Error& error) {
-    pending->deferred.Reject(error.Value());
+    Napi::HandleScope scope(env);
+    if (--self->outstanding_ == 0) napi_unref_threadsafe_function(env, self->settle_);
+    if (pending->status != BINCE_OK) {
+      pending->deferred.Reject(make_error(env, pending->status, pending->message).Value());
+      return;
+    }
+    try {
+      const Napi::Value value = pending->job->result(env);
+      pending->deferred.Resolve(value);
+    } catch (const Napi::Error& error) {
+      pending->deferred.Reject(error.Value());
+    }
+  } catch (const Napi::Error&) {
+    // A worker that is being terminated runs no JavaScript any more: nobody awaits the promise.
   }
 }
 
