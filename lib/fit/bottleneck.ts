@@ -12,8 +12,8 @@
  *
  * Training begins at the steps and shifts of scalar quantisation (ecsq_search.ts) for the same slope, beta nats. In the
  * first part of the steps the network learns alone; in the last gain and shift rest, and it learns the probabilities
- * of the symbols themselves. The tables are those probabilities, corrected by the counts of the symbols: a row of
- * many is better told by counting, one of few by the network.
+ * of the symbols themselves. The tables are counts of the symbols, smoothed by those
+ * probabilities; with thousands of rows the counts decide nearly everything.
  */
 import { createModel } from '../codec/model.js';
 import { BinceError, invalidArgument } from '../errors.js';
@@ -228,7 +228,7 @@ class Trainer {
       readColumn(sample, c, column);
       const trained = cost(Math.fround(Math.exp(-this.#logGain[c]!)), this.#shift[c]!);
       const { step, shift } = this.#start;
-      if (trained <= 0.999 * cost(step[c]!, shift[c]!)) continue;
+      if (trained <= cost(step[c]!, shift[c]!)) continue;
       this.#logGain[c] = -Math.log(step[c]!);
       this.#shift[c] = shift[c]!;
     }
