@@ -95,7 +95,7 @@ async function rates(folder, quick) {
       case: `write ${rows} x 512 float32 to a file, ${name}`,
       unit,
       ours,
-      target: 600,
+      target: 1500,
       note,
     });
   }
@@ -104,7 +104,7 @@ async function rates(folder, quick) {
     ['new batches', {}],
   ]) {
     const ours = await timed(() => readFile(path, options), data.length, rounds);
-    results.push({ case: `read ${rows} x 512 float32 from a file, ${name}`, unit, ours, target: 600 });
+    results.push({ case: `read ${rows} x 512 float32 from a file, ${name}`, unit, ours, target: 1500 });
   }
   const all = await timed(() => readRows(path), data.length, rounds);
   results.push({ case: `read ${rows} x 512 float32 from a file as one new array`, unit, ours: all });
