@@ -24,7 +24,7 @@
       "target_name": "bince",
       "sources": ["<!@(node scripts/sources.mjs addon)"],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
-      "defines": ["NAPI_VERSION=9", "NAPI_CPP_EXCEPTIONS"],
+      "defines": ["NAPI_VERSION=9", "NAPI_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
       "dependencies": ["bince_core"],
       "ldflags": ["-Wl,--version-script=<(module_root_dir)/cmake/addon.map"],
       "conditions": [
