@@ -135,6 +135,7 @@ bool read_view(Napi::Value value, const char* name, View<T>* view) {
 void register_contrastive(Napi::Env env, Napi::Object exports);
 void register_entropy(Napi::Env env, Napi::Object exports);
 void register_coding(Napi::Env env, Napi::Object exports);
+void register_augment(Napi::Env env, Napi::Object exports);
 
 }  // namespace bince::addon
 
