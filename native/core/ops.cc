@@ -42,6 +42,7 @@ const Ops* ops_for(Backend backend) {
         ops[b].entropy = entropy_ops(backend);
         ops[b].coding = coding_ops(backend);
         ops[b].dense = dense_ops(backend);
+        ops[b].tensor = tensor_ops(backend);
       }
     }
   };

@@ -16,6 +16,7 @@ struct ContrastiveOps;  // native/contrastive/contrastive_ops.h
 struct EntropyOps;      // native/entropy/entropy_ops.h
 struct CodingOps;       // native/coding/coding_ops.h
 struct DenseOps;        // native/dense/dense_ops.h
+struct TensorOps;       // native/tensor/tensor_ops.h
 
 inline constexpr uint32_t kOpsVersion = 1;
 
@@ -31,6 +32,7 @@ struct Ops {
   const EntropyOps* entropy;
   const CodingOps* coding;
   const DenseOps* dense;
+  const TensorOps* tensor;
 };
 
 // What every slot gets besides its own arguments.
@@ -54,6 +56,7 @@ const ContrastiveOps* contrastive_ops(Backend backend);
 const EntropyOps* entropy_ops(Backend backend);
 const CodingOps* coding_ops(Backend backend);
 const DenseOps* dense_ops(Backend backend);
+const TensorOps* tensor_ops(Backend backend);
 
 }  // namespace bince
 
