@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, it } from 'vitest';
 import {
   avgPool2d,
   bceWithLogits,
@@ -30,15 +30,30 @@ describe('functions against PyTorch', () => {
     expectRun(losses.crossEntropySmoothed, (x) => crossEntropy(x, labels, { smoothing: 0.1 }));
   });
 
+  it('binary cross-entropy', () => {
+    const target = tensorOf(losses.bceTarget);
+    expectRun(losses.bceWithLogits, (x) => bceWithLogits(x, target, { reduction: 'sum' }));
+  });
+
+  it('Kullback-Leibler divergence, to both sides', () => {
+    const { inputs, y, gradients } = losses.klDivergence;
+    const [p, q] = [tensorOf(inputs['p']!, true), tensorOf(inputs['q']!, true)];
+    const divergence = klDivergence(p, q);
+    expectClose(divergence, y);
+    divergence.backward();
+    expectClose(p.grad, gradients['p']!);
+    expectClose(q.grad, gradients['q']!);
+  });
+
   it('pooling', () => {
-    expectRun(pooling['max3s2p1']!, (x) => maxPool2d(x, 3, { stride: 2, padding: 1 }));
+    expectRun(pooling['max3s2p1']!, (x) => maxPool2d(x, { size: 3, stride: 2, padding: 1 }));
     expectRun(pooling['max2']!, (x) => new MaxPool2d(2).forward(x));
     expectRun(pooling['avg2']!, (x) => new AvgPool2d(2).forward(x));
-    expectRun(pooling['avg3s2p1']!, (x) => avgPool2d(x, 3, { stride: 2, padding: 1 }));
+    expectRun(pooling['avg3s2p1']!, (x) => avgPool2d(x, { size: 3, stride: 2, padding: 1 }));
   });
 
   it('up-sampling', () => {
-    expectRun(upsampling['bilinear_odd']!, (x) => upsample2d(x, [5, 7], 'bilinear'));
+    expectRun(upsampling['bilinear_odd']!, (x) => upsample2d(x, { size: [5, 7], mode: 'bilinear' }));
     expectRun(upsampling['bilinear_double']!, (x) => new Upsample2d(2, 'bilinear').forward(x));
     expectRun(upsampling['nearest_double']!, (x) => new Upsample2d(2).forward(x));
   });
