@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "native/addon/addon.h"
+#include "native/addon/storage.h"
 #include "native/core/status.h"
 
 namespace bince::addon {
@@ -288,8 +289,10 @@ Napi::Value call_async(const Napi::CallbackInfo& info, int arguments, Extra... e
 
 // Rows of params: its length over the number of channels.  Other lengths are refused by bind().
 int64_t parameter_rows(Napi::Value params, int64_t C) {
-  if (!params.IsTypedArray() || C < 1) return 0;
-  return static_cast<int64_t>(params.As<Napi::TypedArray>().ElementLength()) / C;
+  if (C < 1) return 0;
+  if (params.IsTypedArray()) return static_cast<int64_t>(params.As<Napi::TypedArray>().ElementLength()) / C;
+  const Storage* storage = storage_or_null(params);
+  return storage ? static_cast<int64_t>(storage->elements) / C : 0;
 }
 
 Napi::Value factorized_sync(const Napi::CallbackInfo& info) {
