@@ -1,6 +1,7 @@
 /** The bottleneck with a factorised entropy model: a gain and a shift a channel, and a learned density for each. */
 import { factorizedBits } from '../autograd/index.js';
-import { type CodecModel, createModel } from '../codec/model.js';
+import { type CodecModel, createModel, idealBits } from '../codec/model.js';
+import type { WriterOptions } from '../codec/writer.js';
 import { BinceError, describe, invalidArgument } from '../errors.js';
 import { tablesOf } from '../fit/fitted_model.js';
 import { countSymbols } from '../fit/quantizer.js';
@@ -170,6 +171,22 @@ export class EntropyBottleneck extends Module {
       },
     });
   }
+}
+
+/** Bits that a block costs beside its symbols: the states of 32 lanes, section header and index. */
+const kBlockBits = 900;
+const kLeastBlockRows = 4096;
+const kMostBlockRows = 2 ** 17;
+
+/**
+ * Options for a BinceWriter of short rows (a few bits each): blocks large enough that what they cost beside their symbols
+ * is at most 0.1% and 0.01 bit a row, of 4096 to 131072 rows. Where single rows are read often, smaller blocks serve better.
+ */
+export function shortRowOptions(model: CodecModel): Pick<WriterOptions, 'blockRows'> {
+  let blockRows = kLeastBlockRows;
+  const allowed = 0.001 * idealBits(model) + 0.01;
+  while (blockRows < kMostBlockRows && kBlockBits > allowed * blockRows) blockRows *= 2;
+  return { blockRows };
 }
 
 function countedTables(channels: number, sample: Int32Array, learned: CdfTables): CdfTables {

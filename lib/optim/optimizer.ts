@@ -143,7 +143,7 @@ export abstract class Optimizer {
     const expected = new Map<string, { shape: readonly number[]; dtype: string }>();
     expected.set('steps', { shape: [this.#slots.length], dtype: 'int32' });
     for (const [i, { parameter }] of this.#slots.entries()) {
-      if (!((steps?.data[i] ?? 1) > 0)) continue;
+      if (!((steps?.data[i] ?? 0) > 0)) continue;
       for (const name of this.#names)
         expected.set(`${i}.${name}`, { shape: parameter.shape, dtype: 'float32' });
     }
