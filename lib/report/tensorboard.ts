@@ -9,7 +9,7 @@
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { encodePng, type PixelImage } from '../data/index.js';
+import { encodePng, type PixelImage } from '../data/png.js';
 import { crc32c } from '../decoder/crc32c.js';
 import { BinceError, invalidArgument } from '../errors.js';
 import { ProtobufMessage } from './protobuf.js';

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "native/addon/job_thread.h"
+#include "native/addon/storage.h"
 
 namespace bince::addon {
 
@@ -65,6 +66,15 @@ bool view_of(Napi::Value value, const char* name, napi_typedarray_type type, con
     if (napi_get_typedarray_info(env, value, &received, size, data, nullptr, nullptr) == napi_ok &&
         received == type)
       return true;
+  } else if (storage_or_null(value)) {
+    const Storage* storage = storage_of(value, name);
+    if (!storage) return false;
+    constexpr napi_typedarray_type kTypes[] = {napi_float32_array, napi_int32_array, napi_uint8_array};
+    if (kTypes[static_cast<int>(storage->type)] == type) {
+      *data = storage->data;
+      *size = storage->elements;
+      return true;
+    }
   }
   make_error(env, BINCE_INVALID_ARGUMENT, std::string(name) + ": expected a " + type_name)
       .ThrowAsJavaScriptException();
@@ -97,11 +107,16 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   AddonData* data = new AddonData;
   env.SetInstanceData(data);
   data->jobs = std::make_unique<JobThread>(env);
+  data->blocks = std::make_shared<BlockCache>();
   exports.Set("setErrorFactory", Napi::Function::New(env, set_error_factory));
   exports.Set("describe", Napi::Function::New(env, describe));
   register_contrastive(env, exports);
   register_entropy(env, exports);
   register_coding(env, exports);
+  register_dense(env, exports);
+  register_tensor(env, exports);
+  register_augment(env, exports);
+  register_storage(env, exports);
   return exports;
 }
 

@@ -16,11 +16,13 @@
 
 namespace bince::addon {
 
+class BlockCache;
 class JobThread;
 
 struct AddonData {
   bince_context* context = nullptr;
   std::unique_ptr<JobThread> jobs;
+  std::shared_ptr<BlockCache> blocks;  // shared with the handles, which may outlive this
   Napi::FunctionReference make_error;  // (code, message) => Error, set by lib/native.ts
   ~AddonData();
 };
@@ -55,8 +57,8 @@ class AlignedBuffer {
 };
 
 // One long call.  The constructor runs on the JavaScript thread: it checks arguments, copies every value out
-// of V8 and keep()s the typed arrays whose memory run() uses.  run() runs on the job thread and must not
-// touch V8.
+// of V8 and keep()s the typed arrays and tensors whose memory run() uses.  run() runs on the job thread and
+// must not touch V8.
 class Job {
  public:
   virtual ~Job() = default;
@@ -66,11 +68,11 @@ class Job {
   virtual Napi::Value result(Napi::Env env) = 0;
 
   void keep(Napi::Value value) {
-    if (value.IsObject()) kept_.push_back(Napi::Persistent(value.As<Napi::Object>()));
+    if (value.IsObject() || value.IsExternal()) kept_.push_back(Napi::Reference<Napi::Value>::New(value, 1));
   }
 
  private:
-  std::vector<Napi::ObjectReference> kept_;
+  std::vector<Napi::Reference<Napi::Value>> kept_;
 };
 
 // Queues the job and returns its promise.  `cancel` is an Int32Array of one element, or undefined.
@@ -119,8 +121,9 @@ struct ArrayType<uint8_t> {
 bool view_of(Napi::Value value, const char* name, napi_typedarray_type type, const char* type_name,
              void** data, size_t* size);
 
-// Reads argument `value` as a typed array of T.  Throws a JavaScript TypeError that names the argument and
-// returns false when it is something else.  undefined and null give an empty view.
+// Reads argument `value` as a typed array of T, or as the handle of a tensor of T (storage.h).  Throws a
+// JavaScript error that names the argument and returns false when it is something else.  undefined and null
+// give an empty view.
 template <typename T>
 bool read_view(Napi::Value value, const char* name, View<T>* view) {
   void* data = nullptr;
@@ -132,6 +135,9 @@ bool read_view(Napi::Value value, const char* name, View<T>* view) {
 void register_contrastive(Napi::Env env, Napi::Object exports);
 void register_entropy(Napi::Env env, Napi::Object exports);
 void register_coding(Napi::Env env, Napi::Object exports);
+void register_dense(Napi::Env env, Napi::Object exports);
+void register_tensor(Napi::Env env, Napi::Object exports);
+void register_augment(Napi::Env env, Napi::Object exports);
 
 }  // namespace bince::addon
 

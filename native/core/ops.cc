@@ -30,16 +30,20 @@ bool runs_here(Backend backend) {
 
 const Ops* ops_for(Backend backend) {
   struct Table {
-    Ops ops[kBackends];
+    Ops ops[kBackends] = {};
     Table() {
       for (int b = 0; b < kBackends; ++b) {
         const Backend backend = static_cast<Backend>(b);
-        if (!runs_here(backend)) {
-          ops[b] = {};
-          continue;
-        }
-        ops[b] = {kOpsVersion,          kNames[b],          backend, contrastive_ops(backend),
-                  entropy_ops(backend), coding_ops(backend)};
+        if (!runs_here(backend)) continue;
+        ops[b].version = kOpsVersion;
+        ops[b].name = kNames[b];
+        ops[b].backend = backend;
+        ops[b].contrastive = contrastive_ops(backend);
+        ops[b].entropy = entropy_ops(backend);
+        ops[b].coding = coding_ops(backend);
+        ops[b].dense = dense_ops(backend);
+        ops[b].tensor = tensor_ops(backend);
+        ops[b].augment = augment_ops(backend);
       }
     }
   };

@@ -1,6 +1,6 @@
 /** What lossless formats make of the same images: PNG and gzip, for comparison. */
 import { gzipSync } from 'node:zlib';
-import { smallestPng } from '../../data/index.js';
+import { smallestPng } from '../../data/png.js';
 import { takeTurns } from '../../fit/turns.js';
 
 /** Total bytes of count images of `width` x `height` grey pixels in each format. */

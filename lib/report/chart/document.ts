@@ -12,7 +12,6 @@ export function svgDocument(drawing: Drawing): string {
     {
       xmlns: 'http://www.w3.org/2000/svg',
       ...{ width, height, viewBox: `0 0 ${width} ${height}`, role: 'img', 'font-family': fontStack },
-      'color-scheme': 'light',
     },
     ...(title ? [`<title>${escapeXml(title)}</title>`] : []),
     content,

@@ -1,5 +1,5 @@
 /** Rows of small images: originals, their augmentations, their reconstructions. */
-import { encodePng } from '../../data/index.js';
+import { encodePng } from '../../data/png.js';
 import { describe, invalidArgument } from '../../errors.js';
 import { background, type ChartOptions, drawHeading } from './frame.js';
 import { type Drawing, element, textElement } from './svg.js';
@@ -18,7 +18,7 @@ export interface ImageGridOptions extends Omit<ChartOptions, 'width' | 'height'>
   readonly imageHeight: number;
   /** 1 grey, 3 RGB. Default 1. */
   readonly channels?: 1 | 3;
-  /** Order within an image: `chw` holds plane after plane, as tensors do. Default `chw`. */
+  /** Order within an image: `chw` holds plane after plane. Default `hwc`, the channels of a pixel side by side. */
   readonly layout?: 'chw' | 'hwc';
   /** Stands below each column: a class, an error. */
   readonly columnLabels?: readonly string[];
@@ -102,7 +102,7 @@ function cell(
   y: number,
   zoom: number,
 ): string {
-  const { imageWidth: width, imageHeight: height, channels = 1, layout = 'chw' } = options;
+  const { imageWidth: width, imageHeight: height, channels = 1, layout = 'hwc' } = options;
   const size = width * height * channels;
   const bytes = imageBytes(row.pixels.subarray(column * size, (column + 1) * size), channels, layout);
   const png = encodePng({ pixels: bytes, width, height, channels });
