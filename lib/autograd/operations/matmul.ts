@@ -63,7 +63,10 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
     const shape = [...leading, ...x.shape.slice(-2)];
     return sameShape(shape, x.shape) ? x : expand(x, shape);
   };
-  return product({ batch, M, N, K }, full(a), transposeA, full(b), transposeB, bias, [...leading, M, N]);
+  const [fullA, fullB] = [full(a), full(b)];
+  const c = product({ batch, M, N, K }, fullA, transposeA, fullB, transposeB, bias, [...leading, M, N]);
+  if (!c.requiresGrad) for (const each of [fullA, fullB]) if (each !== a && each !== b) each.dispose();
+  return c;
 }
 
 function product(
