@@ -25,7 +25,8 @@ export interface EntropyBottleneckOptions {
   readonly initScale?: number | undefined;
   /**
    * What is handed on in training: noisy values (default) or, with true, rounded ones whose gradient passes as if
-   * nothing had been rounded. The rate is that of noisy values in both cases.
+   * nothing had been rounded, about the medians that were last solved for (0 at first). The rate is that of noisy
+   * values in both cases.
    */
   readonly straightThrough?: boolean | undefined;
   /** Of the noise and the start values; the default generator if absent. */
