@@ -88,7 +88,7 @@ describe('the entropy bottleneck', () => {
     const sample = scope(() => bottleneck.symbols(gaussians(20_000, new Generator(5))));
     const model = bottleneck.toModel('test', tables === 'counted' ? sample : undefined);
     const path = join(folder, `${tables}.bince`);
-    await using writer = await BinceWriter.create(path, model, shortRowOptions(model));
+    await using writer = await BinceWriter.create(path, model, shortRowOptions(model, 50_000));
     await writer.write(test.floats());
     const { rows } = await writer.close();
     const bits = (8 * (await stat(path)).size) / rows;

@@ -156,6 +156,9 @@ describe('modules', () => {
     expect(() => new Conv2d(1, 1, 0)).toThrow(
       'kernel: expected a whole number of at least 1, or two of them',
     );
+    expect(() => new Parameter(new Linear(1, 1).weight)).toThrow(
+      'value: expected a tensor that is no parameter',
+    );
     expect(() => new Dropout(1)).toThrow('p: expected a probability from 0 to below 1, received 1');
     // @ts-expect-error a layer
     expect(() => new Sequential(3)).toThrow('layers[0]: expected a Module');
