@@ -28,6 +28,11 @@ type Reduction = keyof typeof codes;
 
 // Reduces the axes, which are in rising order; the result's shape is x's without them. Neighbouring axes go together.
 function reduceAxes(name: Reduction, x: Tensor, axes: readonly number[], shape: Shape): Tensor {
+  if (axes.length === x.rank && x.size > 1) {
+    const y = emptyTensor(shape, name);
+    native().reduceSync(codes[name], x.handle, 1, x.size, 1, y.handle);
+    return y;
+  }
   const groups: { reduced: boolean; size: number }[] = [];
   x.shape.forEach((size, axis) => {
     const reduced = axes.includes(axis);
@@ -64,8 +69,12 @@ interface Plan {
   readonly count: number;
 }
 
+const scalar: Shape = [];
+
 function planOf(name: Reduction, x: Tensor, over: ReduceOver): Plan {
   checkTensor(name, x);
+  if (over === undefined && x.size > 0)
+    return { axes: x.shape.map((_, axis) => axis), shape: scalar, kept: scalar, count: x.size };
   const options: ReduceOptions =
     typeof over === 'number' || Array.isArray(over) ? { axis: over } : ((over ?? {}) as ReduceOptions);
   const axes = checkAxes(name, options.axis, x.rank);
@@ -154,9 +163,14 @@ export function multiplied(g: Tensor, dy: Tensor, factor: number, shape: Shape):
 function expandTo(x: Tensor, from: Shape, to: Shape): Tensor {
   const y = emptyTensor(to, 'expand', x.dtype);
   if (y.size === 0) return y;
+  const { constant } = x.storage;
+  if (constant !== undefined) {
+    native().fillSync(y.handle, constant);
+    y.storage.constant = constant;
+    return y;
+  }
   const walk = broadcastWalk(from, to, to);
   native().copyStridedSync(x.handle, 0, walk.x, y.handle, 0, walk.y, walk.dims, false);
-  y.storage.constant = x.storage.constant;
   return y;
 }
 
