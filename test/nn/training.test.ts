@@ -38,7 +38,7 @@ function train(optimizer: Optimizer, steps: number, loss: (step: number) => Tens
 describe('tiny trainings', () => {
   it('an MLP learns exclusive or, in memory that stays flat', () => {
     const net = new MLP(2, 1, { hidden: [8], activation: 'tanh', generator: new Generator(1) });
-    const optimizer = new SGD(net.parameters(), { lr: 0.5, momentum: 0.9 });
+    const optimizer = new SGD(net.parameters(), { lr: 0.1, momentum: 0.9 });
     const x = tensor([
       [0, 0],
       [0, 1],
@@ -46,10 +46,10 @@ describe('tiny trainings', () => {
       [1, 1],
     ]);
     const y = tensor([[0], [1], [1], [0]]);
-    const loss = () => bceWithLogits(net.forward(x), y);
+    const loss = () => bceWithLogits(net.forward(x), y, { reduction: 'sum' });
     train(optimizer, 50, loss);
     const { bytes, tensors } = memory();
-    expect(train(optimizer, 400, loss)).toBeLessThan(0.05);
+    expect(train(optimizer, 400, loss)).toBeLessThan(0.2);
     expect(memory()).toMatchObject({ bytes, tensors });
   });
 
