@@ -1,0 +1,109 @@
+/** The memory of tensors: native blocks behind handles, counted by the tensors that share them. */
+import { BinceError, invalidArgument } from '../errors.js';
+import { native } from '../native.js';
+
+declare const handleOfTensor: unique symbol;
+/** A block of native memory; every native call takes it where it takes a typed array of the element type. */
+export interface Handle {
+  readonly [handleOfTensor]: true;
+}
+
+/** float32 is what is computed and differentiated; int32 and uint8 hold labels, indexes and images. */
+export type DType = 'float32' | 'int32' | 'uint8';
+export type TypedArray = Float32Array | Int32Array | Uint8Array;
+export interface ArrayOf {
+  float32: Float32Array;
+  int32: Int32Array;
+  uint8: Uint8Array;
+}
+
+declare module '../native.js' {
+  interface NativeCalls {
+    storageCreate(type: number, elements: number): Handle;
+    storageRelease(handle: Handle): void;
+    storageWrite(handle: Handle, first: number, data: TypedArray): void;
+    storageRead(handle: Handle, first: number, data: TypedArray): void;
+    storageCounts(): { blocks: number; bytes: number; peak: number; cached: number };
+    storageTrim(): void;
+  }
+}
+
+export const dtypeCodes: Readonly<Record<DType, number>> = { float32: 0, int32: 1, uint8: 2 };
+export const elementBytes: Readonly<Record<DType, number>> = { float32: 4, int32: 4, uint8: 1 };
+
+/** A block and the number of tensors that share it. */
+export class Storage {
+  readonly handle: Handle;
+  readonly dtype: DType;
+  readonly elements: number;
+  references = 1;
+  /** True for the gradient 1 that a backward pass begins with: what multiplies by it may skip that. */
+  unit = false;
+
+  constructor(handle: Handle, dtype: DType, elements: number) {
+    this.handle = handle;
+    this.dtype = dtype;
+    this.elements = elements;
+  }
+}
+
+// Making and finalising a handle costs more than a small operation, so handles of small blocks are kept and
+// handed out again.  Larger blocks go back to the native cache at once.
+const keptElements = 4096;
+const keptBytes = 8 << 20;
+const kept: Readonly<Record<DType, Map<number, Handle[]>>> = {
+  float32: new Map(),
+  int32: new Map(),
+  uint8: new Map(),
+};
+let bytesKept = 0;
+
+/** A block of undefined content. Throws BINCE_OUT_OF_MEMORY with the sizes. */
+export function createStorage(dtype: DType, elements: number): Storage {
+  if (elements > 0x7fffffff) invalidArgument('shape', 'at most 2^31 - 1 elements', elements);
+  if (elements <= keptElements) {
+    const handle = kept[dtype].get(elements)?.pop();
+    if (handle !== undefined) {
+      bytesKept -= elements * elementBytes[dtype];
+      return new Storage(handle, dtype, elements);
+    }
+  }
+  try {
+    return new Storage(native().storageCreate(dtypeCodes[dtype], elements), dtype, elements);
+  } catch (error) {
+    if (!(error instanceof BinceError && error.code === 'BINCE_OUT_OF_MEMORY' && bytesKept > 0)) throw error;
+    releaseKept();
+    return new Storage(native().storageCreate(dtypeCodes[dtype], elements), dtype, elements);
+  }
+}
+
+/** One more tensor uses the block. */
+export function shareStorage(storage: Storage): Storage {
+  storage.references += 1;
+  return storage;
+}
+
+/** One tensor less uses the block; the last one gives it back. */
+export function releaseStorage(storage: Storage): void {
+  storage.references -= 1;
+  if (storage.references > 0) return;
+  const { dtype, elements, handle } = storage;
+  const bytes = elements * elementBytes[dtype];
+  if (elements > keptElements || bytesKept + bytes > keptBytes) {
+    native().storageRelease(handle);
+    return;
+  }
+  bytesKept += bytes;
+  const list = kept[dtype].get(elements);
+  if (list) list.push(handle);
+  else kept[dtype].set(elements, [handle]);
+}
+
+/** Gives the kept handles' blocks back to the native cache. */
+export function releaseKept(): void {
+  for (const lists of Object.values(kept)) {
+    for (const list of lists.values()) for (const handle of list) native().storageRelease(handle);
+    lists.clear();
+  }
+  bytesKept = 0;
+}

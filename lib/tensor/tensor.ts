@@ -1,0 +1,170 @@
+/** Tensors: contiguous arrays in native memory, freed by name or by scope. */
+import type { TapeNode } from '../autograd/tape.js';
+import { BinceError, invalidArgument } from '../errors.js';
+import { native } from '../native.js';
+import { currentContext } from './context.js';
+import { forgetTensor, rememberTensor } from './leaks.js';
+import { describeShape, elementsOf } from './shapes.js';
+import {
+  type ArrayOf,
+  createStorage,
+  type DType,
+  type Handle,
+  releaseStorage,
+  type Storage,
+  shareStorage,
+  type TypedArray,
+} from './storage.js';
+
+export type Shape = readonly number[];
+export type NestedArray = number | NestedArray[];
+
+/**
+ * An n-dimensional array of float32, int32 or uint8, always contiguous, last axis fastest. Its memory lies outside
+ * the JavaScript heap: free it with `dispose()`, `using`, or a {@link scope} around the code that makes it.
+ */
+export class Tensor {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  /** The number of elements. */
+  readonly size: number;
+  /** True if backward() gives this tensor a gradient, or passes one through it. */
+  requiresGrad = false;
+  /** What backward() added up, for a tensor that is no operation's result. It lives as long as this tensor. */
+  grad: Tensor | undefined = undefined;
+  name: string | undefined = undefined;
+  /** The operation that made it. */
+  readonly operation: string;
+  /** The tape's record of that operation; undefined for a leaf. */
+  node: TapeNode | undefined = undefined;
+  /** True if no scope frees it: parameters, buffers, optimiser state, what keep() was called on. */
+  kept = false;
+  #storage: Storage | undefined;
+
+  /** Takes over one reference to the storage. Made by the factories and by operations. */
+  constructor(storage: Storage, shape: Shape, operation: string) {
+    this.#storage = storage;
+    this.shape = shape;
+    this.dtype = storage.dtype;
+    this.size = storage.elements;
+    this.operation = operation;
+    currentContext().scope?.add(this);
+    rememberTensor(this);
+  }
+
+  get device(): 'cpu' {
+    return 'cpu';
+  }
+
+  /** The number of axes. */
+  get rank(): number {
+    return this.shape.length;
+  }
+
+  /** True if no operation on the tape made this tensor. */
+  get isLeaf(): boolean {
+    return this.node === undefined;
+  }
+
+  get disposed(): boolean {
+    return this.#storage === undefined;
+  }
+
+  /** The block. Throws if the tensor was disposed of, naming the operation that made it. */
+  get storage(): Storage {
+    return this.#storage ?? usedAfterDispose(this);
+  }
+
+  /** What native calls take. */
+  get handle(): Handle {
+    return (this.#storage ?? usedAfterDispose(this)).handle;
+  }
+
+  /** A copy of the elements. */
+  dataSync(): TypedArray {
+    const Type = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array }[this.dtype];
+    const data = new Type(this.size);
+    native().storageRead(this.handle, 0, data);
+    return data;
+  }
+
+  /** A copy of the elements; asynchronous because a device may still be computing them. */
+  async data(): Promise<TypedArray> {
+    return this.dataSync();
+  }
+
+  /** A copy of the elements of a float32 tensor. */
+  floats(): Float32Array {
+    if (this.dtype !== 'float32') invalidArgument('floats', 'a float32 tensor', this.toString());
+    return this.dataSync() as Float32Array;
+  }
+
+  /** A copy of the elements as nested arrays; a number for a scalar. */
+  toArray(): NestedArray {
+    const data = this.dataSync();
+    const nest = (axis: number, first: number, size: number): NestedArray => {
+      if (axis === this.rank) return data[first]!;
+      const inner = this.shape[axis] === 0 ? 0 : size / this.shape[axis]!;
+      return Array.from({ length: this.shape[axis]! }, (_, i) => nest(axis + 1, first + i * inner, inner));
+    };
+    return nest(0, 0, this.size);
+  }
+
+  /** The value of a tensor of one element. */
+  item(): number {
+    if (this.size !== 1) invalidArgument('item', 'a tensor of one element', this.toString());
+    return this.dataSync()[0]!;
+  }
+
+  /** Overwrites the elements, in place and unseen by the tape: for parameters, buffers and input that is reused. */
+  write(data: TypedArray): this {
+    if (data.length !== this.size) invalidArgument('write', `${this.size} elements`, data);
+    native().storageWrite(this.handle, 0, data);
+    return this;
+  }
+
+  /** The same elements, in the same memory, without a history. */
+  detach(): Tensor {
+    return new Tensor(shareStorage(this.storage), this.shape, 'detach');
+  }
+
+  /** Frees the memory unless another tensor shares it, and the gradient. Doing it twice does nothing. */
+  dispose(): void {
+    const storage = this.#storage;
+    if (!storage) return;
+    this.#storage = undefined;
+    forgetTensor(this);
+    releaseStorage(storage);
+    this.grad?.dispose();
+    this.grad = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** `float32[2, 3] of matmul`, for messages. */
+  toString(): string {
+    return `${this.dtype}${describeShape(this.shape)} of ${this.name ?? this.operation}`;
+  }
+}
+
+function usedAfterDispose(tensor: Tensor): never {
+  throw new BinceError(
+    'BINCE_INVALID_ARGUMENT',
+    `the tensor ${tensor.toString()} was used after it was disposed of`,
+    { hint: 'return it from the scope that made it, or call keep() on it' },
+  );
+}
+
+/** A tensor of undefined content, for an operation to fill. */
+export function emptyTensor(shape: Shape, operation: string, dtype: DType = 'float32'): Tensor {
+  return new Tensor(createStorage(dtype, elementsOf(shape)), shape, operation);
+}
+
+/** A tensor on the same memory with another shape of the same size. */
+export function aliasTensor(tensor: Tensor, shape: Shape, operation: string): Tensor {
+  return new Tensor(shareStorage(tensor.storage), shape, operation);
+}
+
+export type { ArrayOf, DType, Handle, TypedArray };
