@@ -3,7 +3,8 @@
 import { readdirSync } from 'node:fs';
 
 const kind = process.argv[2];
-const folders = kind === 'addon' ? ['addon'] : ['core', 'contrastive', 'entropy', 'coding'];
+const cores = ['core', 'contrastive', 'entropy', 'coding', 'dense', 'tensor'];
+const folders = kind === 'addon' ? ['addon'] : cores;
 const suffix = /_(avx2|avx512|avx512_bf16)\.cc$/;
 for (const folder of folders) {
   for (const name of readdirSync(new URL(`../native/${folder}/`, import.meta.url)).sort()) {

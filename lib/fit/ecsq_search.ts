@@ -11,7 +11,7 @@ import type { CdfTables } from '../kernels/tables.js';
 import { Allocation, type Choice, total } from './allocation.js';
 import { type Distortion, slopeOfStep } from './high_rate.js';
 import { type Quantized, quantizeColumn } from './quantizer.js';
-import { codeLength, kMaxEntries, type SymbolPmf, smoothedPmf } from './smoothing.js';
+import { codeLength, kMaxEntries, type SymbolPmf, smoothedPmf, symbolProbability } from './smoothing.js';
 import { takeTurns } from './turns.js';
 import { readColumn, type Sample } from './vector_source.js';
 
@@ -324,14 +324,4 @@ export async function countTables(
     squaredError += quantized.squaredError;
   }
   return { pmfs, bits: bits / sample.rows, squaredError: squaredError / sample.rows };
-}
-
-/** Probabilities of symbols by a table; outside of it, none. */
-function symbolProbability({ cdf, start, offset }: CdfTables, table: number): (symbol: number) => number {
-  const first = start[table]!;
-  const end = start[table + 1]! - 2;
-  return (symbol) => {
-    const entry = first + symbol - offset[table]!;
-    return entry >= first && entry < end ? (cdf[entry + 1]! - cdf[entry]!) / 65536 : 0;
-  };
 }

@@ -6,6 +6,7 @@
  * how much was not seen), at least one half. A symbol keeps a place in the table only if it pays: each entry takes at
  * least 2^-16 of the probability, and a byte or so of the file; what is outside costs an escape.
  */
+import type { CdfTables } from '../kernels/tables.js';
 
 /** Counted symbols of one channel: counts[i] is that of symbol first + i. */
 export interface Histogram {
@@ -107,4 +108,17 @@ export function codeLength(histogram: Histogram, { offset, pmf }: SymbolPmf): nu
   // An escape carries a varint of two bytes, mostly.
   if (escapes > 0) bits += escapes * (16 - Math.log2(Math.max(pmf[symbols]!, kLeast)));
   return bits;
+}
+
+/** Probabilities of symbols by a table; outside of it, none. */
+export function symbolProbability(
+  { cdf, start, offset }: CdfTables,
+  table: number,
+): (symbol: number) => number {
+  const first = start[table]!;
+  const end = start[table + 1]! - 2;
+  return (symbol) => {
+    const entry = first + symbol - offset[table]!;
+    return entry >= first && entry < end ? (cdf[entry + 1]! - cdf[entry]!) / 65536 : 0;
+  };
 }

@@ -113,6 +113,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   register_contrastive(env, exports);
   register_entropy(env, exports);
   register_coding(env, exports);
+  register_dense(env, exports);
+  register_tensor(env, exports);
   register_storage(env, exports);
   return exports;
 }

@@ -135,6 +135,8 @@ bool read_view(Napi::Value value, const char* name, View<T>* view) {
 void register_contrastive(Napi::Env env, Napi::Object exports);
 void register_entropy(Napi::Env env, Napi::Object exports);
 void register_coding(Napi::Env env, Napi::Object exports);
+void register_dense(Napi::Env env, Napi::Object exports);
+void register_tensor(Napi::Env env, Napi::Object exports);
 
 }  // namespace bince::addon
 

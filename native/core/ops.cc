@@ -41,6 +41,8 @@ const Ops* ops_for(Backend backend) {
         ops[b].contrastive = contrastive_ops(backend);
         ops[b].entropy = entropy_ops(backend);
         ops[b].coding = coding_ops(backend);
+        ops[b].dense = dense_ops(backend);
+        ops[b].tensor = tensor_ops(backend);
       }
     }
   };

@@ -15,6 +15,8 @@ class ThreadPool;
 struct ContrastiveOps;  // native/contrastive/contrastive_ops.h
 struct EntropyOps;      // native/entropy/entropy_ops.h
 struct CodingOps;       // native/coding/coding_ops.h
+struct DenseOps;        // native/dense/dense_ops.h
+struct TensorOps;       // native/tensor/tensor_ops.h
 
 inline constexpr uint32_t kOpsVersion = 1;
 
@@ -29,6 +31,8 @@ struct Ops {
   const ContrastiveOps* contrastive;
   const EntropyOps* entropy;
   const CodingOps* coding;
+  const DenseOps* dense;
+  const TensorOps* tensor;
 };
 
 // What every slot gets besides its own arguments.
@@ -51,6 +55,8 @@ const Ops* ops_named(const char* name);
 const ContrastiveOps* contrastive_ops(Backend backend);
 const EntropyOps* entropy_ops(Backend backend);
 const CodingOps* coding_ops(Backend backend);
+const DenseOps* dense_ops(Backend backend);
+const TensorOps* tensor_ops(Backend backend);
 
 }  // namespace bince
 

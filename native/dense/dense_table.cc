@@ -1,0 +1,44 @@
+// The dense family's table by backend.
+#include "native/dense/dense_ops.h"
+
+namespace bince {
+namespace {
+
+// A slot and the one that sizes its workspace are taken together.
+DenseOps completed(DenseOps ops, const DenseOps& slower) {
+  if (!ops.matmul) {
+    ops.matmul = slower.matmul;
+    ops.matmul_workspace = slower.matmul_workspace;
+  }
+  if (!ops.conv2d) {
+    ops.conv2d = slower.conv2d;
+    ops.conv2d_workspace = slower.conv2d_workspace;
+  }
+  if (!ops.conv2d_backward_input) {
+    ops.conv2d_backward_input = slower.conv2d_backward_input;
+    ops.conv2d_backward_input_workspace = slower.conv2d_backward_input_workspace;
+  }
+  if (!ops.conv2d_backward_weight) {
+    ops.conv2d_backward_weight = slower.conv2d_backward_weight;
+    ops.conv2d_backward_weight_workspace = slower.conv2d_backward_weight_workspace;
+  }
+  return ops;
+}
+
+}  // namespace
+
+const DenseOps* dense_ops(Backend backend) {
+  static const DenseOps ref = dense_ref();
+  static const DenseOps avx2 = completed({}, ref);
+  static const DenseOps avx512 = completed({}, avx2);
+  switch (backend) {
+    case Backend::kAvx512:
+      return &avx512;
+    case Backend::kAvx2:
+      return &avx2;
+    default:
+      return &ref;
+  }
+}
+
+}  // namespace bince
