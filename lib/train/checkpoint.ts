@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { fileError } from '../codec/file_errors.js';
 import { type SafetensorsDtype, SafetensorsFile, type TensorData, writeSafetensors } from '../codec/index.js';
 import { BinceError } from '../errors.js';
-import type { StateDict } from '../nn/index.js';
+import type { StateDict } from '../nn/state_dict.js';
 
 /** How far a run is, and what it needs besides tensors to go on to the same numbers. JSON. */
 export interface TrainState {

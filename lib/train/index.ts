@@ -1,6 +1,6 @@
 /** Training: the loop with checkpoints and logs, and the folders of its runs. */
 export { BinceError, type BinceErrorCode } from '../errors.js';
-export { type SavedRun, readConfig, readRun, writeJson } from './run_folder.js';
+export { readConfig, readRun, type SavedRun, writeJson } from './run_folder.js';
 export type {
   BatchSource,
   EpochEvent,

@@ -1,5 +1,5 @@
 /** Finds where a loss stopped being a number: the tensor, the operation and the layer that came first. */
-import type { Module } from '../nn/index.js';
+import type { Module } from '../nn/module.js';
 import { runIn, ScopeList } from '../tensor/context.js';
 import type { Tensor } from '../tensor/index.js';
 import { tensorsIn } from './tensors_in.js';
@@ -111,7 +111,12 @@ function recordForwards(
           spans.push({ module: name, begin, end: recorder.made.length });
         }
       };
-      Object.defineProperty(target, 'forward', { value, configurable: true, enumerable: false, writable: true });
+      Object.defineProperty(target, 'forward', {
+        value,
+        configurable: true,
+        enumerable: false,
+        writable: true,
+      });
       wrapped.push(() => {
         if (own) Object.defineProperty(target, 'forward', own);
         else delete (target as { forward?: unknown }).forward;
@@ -129,4 +134,3 @@ function describe(tensor: Tensor, index: number, spans: readonly Span[]): string
   const place = inner ? `in the layer ${inner.module}` : 'outside of the layers';
   return `it began ${place}: ${tensor.operation} made ${nonFiniteAt(tensor)} of [${tensor.shape.join(', ')}]`;
 }
-

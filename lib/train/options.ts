@@ -29,7 +29,8 @@ export function checkOptions<Batch>(
 }
 
 function checkCount(name: string, value: unknown): void {
-  if (!Number.isSafeInteger(value) || (value as number) < 1) invalidArgument(name, 'a positive integer', value);
+  if (!Number.isSafeInteger(value) || (value as number) < 1)
+    invalidArgument(name, 'a positive integer', value);
 }
 
 /** The value of a loss. */

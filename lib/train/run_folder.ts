@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { NewFileSink } from '../codec/byte_sink.js';
 import { fileError } from '../codec/file_errors.js';
 import { BinceError } from '../errors.js';
-import type { StateDict } from '../nn/index.js';
+import type { StateDict } from '../nn/state_dict.js';
 import { type CheckpointPart, modelFile, optimizerFile, readCheckpoint, readPart } from './checkpoint.js';
 import { configDifferences, describeDifferences } from './config_difference.js';
 

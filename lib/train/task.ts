@@ -1,5 +1,5 @@
 /** What a trainer is given: a task, its batches, and who listens. */
-import type { Module } from '../nn/index.js';
+import type { Module } from '../nn/module.js';
 import type { Optimizer, Schedule } from '../optim/index.js';
 import type { Tensor } from '../tensor/index.js';
 
@@ -26,8 +26,8 @@ export interface TrainTask<Batch> {
     at: StepPosition,
   ): { readonly loss: Tensor; readonly metrics?: Readonly<Record<string, Tensor>> };
   /**
-   * Numbers to log after each epoch, and after the last step. The modules are in evaluation mode. It frees what it
-   * makes.
+   * Numbers to log after each epoch, and after the last step. It runs inside a scope, without recording, with the
+   * modules in evaluation mode.
    */
   evaluate?(
     at: StepPosition & { readonly signal: AbortSignal | undefined },

@@ -2,7 +2,15 @@
 import { setImmediate } from 'node:timers/promises';
 import { BinceError } from '../errors.js';
 import { gradNorm, type Optimizer } from '../optim/index.js';
-import { defaultGenerator, Generator, type GeneratorState, memory, scope, type Tensor } from '../tensor/index.js';
+import {
+  defaultGenerator,
+  Generator,
+  type GeneratorState,
+  memory,
+  noGrad,
+  scope,
+  type Tensor,
+} from '../tensor/index.js';
 import type { CheckpointPart, TrainState } from './checkpoint.js';
 import { explainNonFinite } from './non_finite.js';
 import { checkOptions, readLoss, readMetrics } from './options.js';
@@ -284,7 +292,8 @@ export class Trainer<Batch> {
     const { signal } = this.#options;
     for (const module of Object.values(this.#task.modules)) module.eval();
     try {
-      return (await this.#task.evaluate?.({ ...this.#position(), signal })) ?? {};
+      const at = { ...this.#position(), signal };
+      return (await scope(() => noGrad(() => this.#task.evaluate?.(at)))) ?? {};
     } catch (error) {
       if (!signal?.aborted) throw error;
       defaultGenerator.setState(this.#random);
