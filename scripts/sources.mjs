@@ -3,7 +3,7 @@
 import { readdirSync } from 'node:fs';
 
 const kind = process.argv[2];
-const cores = ['core', 'contrastive', 'entropy', 'coding', 'dense', 'tensor'];
+const cores = ['core', 'contrastive', 'entropy', 'coding', 'dense', 'tensor', 'augment'];
 const folders = kind === 'addon' ? ['addon'] : cores;
 const suffix = /_(avx2|avx512|avx512_bf16)\.cc$/;
 for (const folder of folders) {

@@ -86,7 +86,7 @@ export function backward(root: Tensor, gradient?: Tensor): void {
 function unitGradient(root: Tensor): Tensor {
   const one = emptyTensor(root.shape, 'gradient');
   native().fillSync(one.handle, 1);
-  one.storage.unit = true;
+  one.storage.constant = 1;
   return one;
 }
 
@@ -165,7 +165,7 @@ function accumulate(input: Tensor, gradient: Tensor, operation: string): void {
 // A leaf's gradient is changed in place later, so that it must not share its memory.
 function owned(gradient: Tensor, exclusive: boolean): Tensor {
   if (!gradient.kept && !(exclusive && gradient.storage.references > 1)) {
-    if (exclusive) gradient.storage.unit = false;
+    if (exclusive) gradient.storage.constant = undefined;
     return gradient;
   }
   if (!exclusive) return aliasTensor(gradient, gradient.shape, 'gradient');
@@ -179,7 +179,7 @@ function added(sum: Tensor, gradient: Tensor): Tensor {
   const { dims, x, y } = flatWalk(sum.size);
   if (sum.storage.references === 1) {
     native().copyStridedSync(gradient.handle, 0, x, sum.handle, 0, y, dims, true);
-    sum.storage.unit = false;
+    sum.storage.constant = undefined;
     return sum;
   }
   const fresh = emptyTensor(sum.shape, 'gradient');

@@ -169,7 +169,8 @@ function prepare(q: Vectors, k: Vectors, options: InfoNCEOptions, four: Float32A
   const queued = queue === undefined ? 0 : countRows('queue', queue, dim, 'queue rows', undefined);
   if (k.constructor !== q.constructor) invalidArgument('k', `a ${q.constructor.name} as q`, k);
   const columns = keys + queued;
-  const sigmoid = fillNumbers(options, rows, keys, queued);
+  const sigmoid = options.denominator === 'sigmoid';
+  contrastiveNumbers(options, rows, keys, queued);
   const symmetric = options.symmetric === true;
   return [
     numbers,
@@ -193,7 +194,13 @@ function prepare(q: Vectors, k: Vectors, options: InfoNCEOptions, four: Float32A
   ];
 }
 
-function fillNumbers(options: InfoNCEOptions, rows: number, keys: number, queued: number): boolean {
+/** The numbers of a call, checked; the array is reused by the next call. */
+export function contrastiveNumbers(
+  options: InfoNCEOptions,
+  rows: number,
+  keys: number,
+  queued: number,
+): Float64Array {
   const denominator = options.denominator ?? 'all';
   if (!Object.hasOwn(denominators, denominator))
     invalidArgument('denominator', "'all', 'negatives', 'each' or 'sigmoid'", denominator);
@@ -223,7 +230,7 @@ function fillNumbers(options: InfoNCEOptions, rows: number, keys: number, queued
   numbers[12] = options.dim;
   numbers[13] = wants(options, 'scale') ? 1 : 0;
   numbers[14] = wants(options, 'bias') ? 1 : 0;
-  return denominator === 'sigmoid';
+  return numbers;
 }
 
 function finite(name: string, value: number | undefined, otherwise: number): number {

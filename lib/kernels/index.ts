@@ -23,7 +23,17 @@ export {
   type StringCoding,
 } from './compressai.js';
 export type { ImportedBottleneck, StateParameters, StateTensor } from './compressai_state.js';
-export * from './contrastive.js';
+export {
+  type AsyncOptions,
+  type Denominator,
+  type GradientName,
+  type InfoNCEOptions,
+  type InfoNCEResult,
+  infoNCE,
+  infoNCESync,
+  type LinePair,
+  type Vectors,
+} from './contrastive.js';
 export * from './contrastive_losses.js';
 export { type Description, describe } from './description.js';
 export {

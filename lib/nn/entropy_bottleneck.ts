@@ -76,28 +76,25 @@ export class EntropyBottleneck extends Module {
   }
 
   override forward(z: Tensor): Bottlenecked {
-    this.#check(z.shape.at(-1) ?? 0, z);
-    const rows = z.reshape([-1, this.channels]);
+    this.#check(z);
     const { density: parameters, logGain, shift, medians, training } = this;
-    const { bits, values } = factorizedBits(rows, {
+    const { bits, values } = factorizedBits(z, {
       ...{ parameters, logGain, shift, medians },
       quantize: training ? 'noise' : 'round',
-      seed: training ? this.#generator.nextSeed() : 0n,
+      generator: this.#generator,
     });
-    const y = training && this.straightThrough ? this.#rounded(rows) : values;
-    const zHat = y.mul(logGain.neg().exp()).add(shift).reshape(z.shape);
-    const examples = z.rank > 1 ? z.shape[0]! : 1;
-    return { zHat, bits: bits.size === examples ? bits : bits.reshape([examples, -1]).sum({ axis: 1 }) };
+    const y = training && this.straightThrough ? this.#rounded(z) : values;
+    return { zHat: y.mul(logGain.neg().exp()).add(shift), bits };
   }
 
-  #rounded(rows: Tensor): Tensor {
-    const y = rows.sub(this.shift).mul(this.logGain.exp());
+  #rounded(z: Tensor): Tensor {
+    const y = z.sub(this.shift).mul(this.logGain.exp());
     return y.sub(this.medians).round().add(this.medians);
   }
 
-  #check(channels: number, received: unknown): void {
-    if (channels !== this.channels)
-      invalidArgument('z', `${this.channels} channels in the last axis`, received);
+  #check(z: Tensor): void {
+    if (z.rank < 2 || z.shape.at(-1) !== this.channels)
+      invalidArgument('z', `shape [N, ..., ${this.channels}]`, `[${z.shape.join(', ')}]`);
   }
 
   protected override setTraining(mode: boolean): void {
@@ -126,7 +123,7 @@ export class EntropyBottleneck extends Module {
 
   /** Symbols [N * channels] of z [N, ..., channels], as files hold them. */
   symbols(z: Tensor): Int32Array {
-    this.#check(z.shape.at(-1) ?? 0, z);
+    this.#check(z);
     return quantizeRows(z.floats(), this.quantizer());
   }
 

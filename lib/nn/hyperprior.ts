@@ -90,10 +90,10 @@ export class Hyperprior extends Module {
     const y = z.sub(shift).mul(logGain.exp());
     const { zHat: side, bits: sideBits } = this.side.forward(this.encoder.forward(y));
     const { scale, mean } = this.#predict(side);
-    const { bits, values } = gaussianBits(y, {
-      ...{ scale, mean, scaleBound: kLeastScale },
+    const { bits, values } = gaussianBits(y, scale, mean, {
+      scaleBound: kLeastScale,
       quantize: training ? 'noise' : 'round',
-      seed: training ? this.#generator.nextSeed() : 0n,
+      generator: this.#generator,
     });
     const yHat = training && this.straightThrough ? y.sub(mean).round().add(mean) : values;
     return { zHat: yHat.mul(logGain.neg().exp()).add(shift), bits: bits.add(sideBits), sideBits };

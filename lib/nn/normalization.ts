@@ -40,8 +40,8 @@ export class BatchNorm extends Module {
   }
 
   override forward(x: Tensor): Tensor {
-    const { weight, bias, runningMean, runningVariance, training } = this;
-    return batchNorm(x, { weight, bias, runningMean, runningVariance, training, ...this.#options });
+    const { weight: gamma, bias: beta, runningMean, runningVariance: runningVar, training } = this;
+    return batchNorm(x, { gamma, beta, runningMean, runningVar, training, ...this.#options });
   }
 }
 
@@ -61,6 +61,6 @@ export class LayerNorm extends Module {
   }
 
   override forward(x: Tensor): Tensor {
-    return layerNorm(x, this.weight, this.bias, { eps: this.#eps });
+    return layerNorm(x, { gamma: this.weight, beta: this.bias, eps: this.#eps });
   }
 }

@@ -9,8 +9,7 @@ import { Module } from './module.js';
 /** [N, ...] to [N, product of the rest]. */
 export class Flatten extends Module {
   override forward(x: Tensor): Tensor {
-    const [rows = 1, ...rest] = x.shape;
-    return x.reshape([rows, rest.reduce((a, b) => a * b, 1)]);
+    return x.flatten();
   }
 }
 
@@ -49,7 +48,7 @@ export class MaxPool2d extends Module {
   }
 
   override forward(x: Tensor): Tensor {
-    return maxPool2d(x, this.kernel, { stride: this.stride, padding: this.padding });
+    return maxPool2d(x, { size: this.kernel, stride: this.stride, padding: this.padding });
   }
 }
 
@@ -67,15 +66,14 @@ export class AvgPool2d extends Module {
   }
 
   override forward(x: Tensor): Tensor {
-    return avgPool2d(x, this.kernel, { stride: this.stride, padding: this.padding });
+    return avgPool2d(x, { size: this.kernel, stride: this.stride, padding: this.padding });
   }
 }
 
 /** The mean over height and width: [N, H, W, C] to [N, C]. */
 export class GlobalAvgPool extends Module {
   override forward(x: Tensor): Tensor {
-    const [rows = 1, height = 1, width = 1, channels = 1] = x.shape;
-    return x.reshape([rows, height * width, channels]).mean(1);
+    return x.mean({ axis: [1, 2] });
   }
 }
 
@@ -93,7 +91,7 @@ export class Upsample2d extends Module {
 
   override forward(x: Tensor): Tensor {
     const [, height = 1, width = 1] = x.shape;
-    return upsample2d(x, [height * this.factor[0], width * this.factor[1]], this.mode);
+    return upsample2d(x, { size: [height * this.factor[0], width * this.factor[1]], mode: this.mode });
   }
 }
 

@@ -85,7 +85,7 @@ export function matchState(
   for (const name of common) {
     const want = expected.get(name)!;
     const have = state.get(name)!;
-    const count = have.shape.reduce((a, b) => a * b, 1);
+    const count = have.shape.reduce((a: number, b: number) => a * b, 1);
     if (want.dtype !== have.dtype || want.shape.join() !== have.shape.join() || count !== have.data.length) {
       throw new BinceError(
         'BINCE_INVALID_ARGUMENT',

@@ -37,8 +37,11 @@ export class Storage {
   readonly dtype: DType;
   readonly elements: number;
   references = 1;
-  /** True for the gradient 1 that a backward pass begins with: what multiplies by it may skip that. */
-  unit = false;
+  /**
+   * The value of all elements, where it is known without reading them: gradients of sums and means are constant, and
+   * what multiplies by them can do without. Set by who fills the block.
+   */
+  constant: number | undefined = undefined;
 
   constructor(handle: Handle, dtype: DType, elements: number) {
     this.handle = handle;

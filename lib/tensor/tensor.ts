@@ -120,6 +120,7 @@ export class Tensor {
   write(data: TypedArray): this {
     if (data.length !== this.size) invalidArgument('write', `${this.size} elements`, data);
     native().storageWrite(this.handle, 0, data);
+    this.storage.constant = undefined;
     return this;
   }
 

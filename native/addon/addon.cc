@@ -115,6 +115,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   register_coding(env, exports);
   register_dense(env, exports);
   register_tensor(env, exports);
+  register_augment(env, exports);
   register_storage(env, exports);
   return exports;
 }

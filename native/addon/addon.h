@@ -137,6 +137,7 @@ void register_entropy(Napi::Env env, Napi::Object exports);
 void register_coding(Napi::Env env, Napi::Object exports);
 void register_dense(Napi::Env env, Napi::Object exports);
 void register_tensor(Napi::Env env, Napi::Object exports);
+void register_augment(Napi::Env env, Napi::Object exports);
 
 }  // namespace bince::addon
 

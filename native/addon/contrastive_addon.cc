@@ -121,7 +121,7 @@ const bince_tensor* Call::tensor(int slot, void* data, bince_dtype dtype, int nd
   return &tensors[slot];
 }
 
-// Asks N-API once: reading a typed array is most of what a small call costs.
+// Asks N-API once: reading a typed array is most of what a small call costs.  A tensor is float32.
 const bince_tensor* Call::matrix(const Napi::CallbackInfo& info, int slot, const char* name, int64_t rows,
                                  bool input, bool* ok) {
   const Napi::Value value = info[static_cast<size_t>(slot)];
@@ -129,6 +129,12 @@ const bince_tensor* Call::matrix(const Napi::CallbackInfo& info, int slot, const
   napi_typedarray_type type = napi_int8_array;
   void* data = nullptr;
   size_t size = 0;
+  if (value.IsExternal()) {
+    *ok = view_of(value, name, napi_float32_array, "Float32Array", &data, &size);
+    if (*ok && size != static_cast<size_t>(rows) * static_cast<size_t>(dim_))
+      *ok = wrong_length(info.Env(), name, rows * dim_, size);
+    return *ok ? tensor(slot, data, kFloat32, 2, rows, dim_) : nullptr;
+  }
   const bool is_array =
       napi_get_typedarray_info(info.Env(), value, &type, &size, &data, nullptr, nullptr) == napi_ok;
   const bool bfloat16 = input && type == napi_uint16_array;

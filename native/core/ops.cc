@@ -43,6 +43,7 @@ const Ops* ops_for(Backend backend) {
         ops[b].coding = coding_ops(backend);
         ops[b].dense = dense_ops(backend);
         ops[b].tensor = tensor_ops(backend);
+        ops[b].augment = augment_ops(backend);
       }
     }
   };

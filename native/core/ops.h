@@ -17,6 +17,7 @@ struct EntropyOps;      // native/entropy/entropy_ops.h
 struct CodingOps;       // native/coding/coding_ops.h
 struct DenseOps;        // native/dense/dense_ops.h
 struct TensorOps;       // native/tensor/tensor_ops.h
+struct AugmentOps;      // native/augment/augment_ops.h
 
 inline constexpr uint32_t kOpsVersion = 1;
 
@@ -33,6 +34,7 @@ struct Ops {
   const CodingOps* coding;
   const DenseOps* dense;
   const TensorOps* tensor;
+  const AugmentOps* augment;
 };
 
 // What every slot gets besides its own arguments.
@@ -57,6 +59,7 @@ const EntropyOps* entropy_ops(Backend backend);
 const CodingOps* coding_ops(Backend backend);
 const DenseOps* dense_ops(Backend backend);
 const TensorOps* tensor_ops(Backend backend);
+const AugmentOps* augment_ops(Backend backend);
 
 }  // namespace bince
 

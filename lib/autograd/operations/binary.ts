@@ -24,7 +24,8 @@ const codes = {
   equal: 9,
 } as const;
 
-function binary(name: keyof typeof codes, x: Tensor, y: Tensor): Tensor {
+/** An operation by name, off the tape: for derivatives. */
+export function binaryOf(name: keyof typeof codes, x: Tensor, y: Tensor): Tensor {
   checkTensor(name, x);
   checkTensor(name, y);
   const shape = broadcastShape(name, x.shape, y.shape);
@@ -53,14 +54,14 @@ function partOf(input: Tensor, gradient: () => Tensor): Tensor | undefined {
 export function add(x: Operand, y: Operand): Tensor {
   if (isNumber('add', y)) return x instanceof Tensor ? affine(x, 1, y) : neither('add');
   if (isNumber('add', x)) return affine(y, 1, x);
-  return record('add', [x, y], binary('add', x, y), (dy) => [partOf(x, () => dy), partOf(y, () => dy)]);
+  return record('add', [x, y], binaryOf('add', x, y), (dy) => [partOf(x, () => dy), partOf(y, () => dy)]);
 }
 
 /** x - y */
 export function sub(x: Operand, y: Operand): Tensor {
   if (isNumber('sub', y)) return x instanceof Tensor ? affine(x, 1, -y) : neither('sub');
   if (isNumber('sub', x)) return affine(y, -1, x);
-  return record('sub', [x, y], binary('sub', x, y), (dy) => [
+  return record('sub', [x, y], binaryOf('sub', x, y), (dy) => [
     partOf(x, () => dy),
     y.requiresGrad ? neg(sumTo(dy, y.shape)) : undefined,
   ]);
@@ -70,9 +71,9 @@ export function sub(x: Operand, y: Operand): Tensor {
 export function mul(x: Operand, y: Operand): Tensor {
   if (isNumber('mul', y)) return x instanceof Tensor ? affine(x, y, 0) : neither('mul');
   if (isNumber('mul', x)) return affine(y, x, 0);
-  return record('mul', [x, y], binary('mul', x, y), (dy) => [
-    partOf(x, () => binary('mul', dy, y)),
-    partOf(y, () => binary('mul', dy, x)),
+  return record('mul', [x, y], binaryOf('mul', x, y), (dy) => [
+    partOf(x, () => binaryOf('mul', dy, y)),
+    partOf(y, () => binaryOf('mul', dy, x)),
   ]);
 }
 
@@ -80,10 +81,10 @@ export function mul(x: Operand, y: Operand): Tensor {
 export function div(x: Operand, y: Operand): Tensor {
   if (isNumber('div', y)) return x instanceof Tensor ? affine(x, 1 / y, 0) : neither('div');
   if (isNumber('div', x)) return affine(reciprocal(y), x, 0);
-  const z = binary('div', x, y);
+  const z = binaryOf('div', x, y);
   return record('div', [x, y], z, (dy) => [
-    partOf(x, () => binary('div', dy, y)),
-    y.requiresGrad ? neg(sumTo(binary('div', binary('mul', dy, z), y), y.shape)) : undefined,
+    partOf(x, () => binaryOf('div', dy, y)),
+    y.requiresGrad ? neg(sumTo(binaryOf('div', binaryOf('mul', dy, z), y), y.shape)) : undefined,
   ]);
 }
 
@@ -95,10 +96,10 @@ export function pow(x: Operand, y: Operand): Tensor {
     // x^y = e^(y ln x)
     return exp(affine(y, Math.log(x), 0));
   }
-  const z = binary('pow', x, y);
+  const z = binaryOf('pow', x, y);
   return record('pow', [x, y], z, (dy) => [
-    partOf(x, () => binary('mul', dy, binary('mul', y, binary('pow', x, affine(y, 1, -1))))),
-    partOf(y, () => binary('mul', dy, binary('mul', z, log(x)))),
+    partOf(x, () => binaryOf('mul', dy, binaryOf('mul', y, binaryOf('pow', x, affine(y, 1, -1))))),
+    partOf(y, () => binaryOf('mul', dy, binaryOf('mul', z, log(x)))),
   ]);
 }
 
@@ -106,9 +107,9 @@ export function pow(x: Operand, y: Operand): Tensor {
 export function maximum(x: Operand, y: Operand): Tensor {
   if (isNumber('maximum', y)) return x instanceof Tensor ? clamp(x, y) : neither('maximum');
   if (isNumber('maximum', x)) return clamp(y, x);
-  return record('maximum', [x, y], binary('maximum', x, y), (dy) => [
-    partOf(x, () => binary('mul', dy, share(x, y))),
-    partOf(y, () => binary('mul', dy, share(y, x))),
+  return record('maximum', [x, y], binaryOf('maximum', x, y), (dy) => [
+    partOf(x, () => binaryOf('mul', dy, share(x, y))),
+    partOf(y, () => binaryOf('mul', dy, share(y, x))),
   ]);
 }
 
@@ -117,23 +118,23 @@ export function minimum(x: Operand, y: Operand): Tensor {
   if (isNumber('minimum', y))
     return x instanceof Tensor ? clamp(x, Number.NEGATIVE_INFINITY, y) : neither('minimum');
   if (isNumber('minimum', x)) return clamp(y, Number.NEGATIVE_INFINITY, x);
-  return record('minimum', [x, y], binary('minimum', x, y), (dy) => [
-    partOf(x, () => binary('mul', dy, share(y, x))),
-    partOf(y, () => binary('mul', dy, share(x, y))),
+  return record('minimum', [x, y], binaryOf('minimum', x, y), (dy) => [
+    partOf(x, () => binaryOf('mul', dy, share(y, x))),
+    partOf(y, () => binaryOf('mul', dy, share(x, y))),
   ]);
 }
 
 // 1 where x > y, 1/2 where they are equal.
 function share(x: Tensor, y: Tensor): Tensor {
-  return affine(binary('add', binary('greater', x, y), binary('greaterEqual', x, y)), 0.5, 0);
+  return affine(binaryOf('add', binaryOf('greater', x, y), binaryOf('greaterEqual', x, y)), 0.5, 0);
 }
 
 /** 1 where x > y, else 0; no gradient. */
-export const greater = (x: Tensor, y: Tensor): Tensor => binary('greater', x, y);
+export const greater = (x: Tensor, y: Tensor): Tensor => binaryOf('greater', x, y);
 /** 1 where x >= y, else 0; no gradient. */
-export const greaterEqual = (x: Tensor, y: Tensor): Tensor => binary('greaterEqual', x, y);
+export const greaterEqual = (x: Tensor, y: Tensor): Tensor => binaryOf('greaterEqual', x, y);
 /** 1 where x = y, else 0; no gradient. */
-export const equal = (x: Tensor, y: Tensor): Tensor => binary('equal', x, y);
+export const equal = (x: Tensor, y: Tensor): Tensor => binaryOf('equal', x, y);
 
 /** The mean over all elements of (x - y)^2. */
 export function mse(x: Tensor, y: Tensor): Tensor {

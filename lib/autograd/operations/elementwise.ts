@@ -42,6 +42,8 @@ function unary(name: keyof typeof codes, x: Tensor, a = 0, b = 0): Tensor {
   return record(name, [x], y, (dy) => {
     const dx = emptyTensor(x.shape, name);
     native().unaryBackwardSync(op, a, b, x.handle, y.handle, dy.handle, dx.handle);
+    const { constant } = dy.storage;
+    if (constant !== undefined && op === codes.affine) dx.storage.constant = a * constant;
     return [dx];
   });
 }

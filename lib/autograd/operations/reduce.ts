@@ -123,7 +123,26 @@ function apply(op: number, x: Tensor, xShape: Shape, y: Tensor, yShape: Shape, s
 export function scaled(x: Tensor, a: number): Tensor {
   const y = emptyTensor(x.shape, 'derivative');
   native().unarySync(20, a, 0, x.handle, y.handle);
+  const { constant } = x.storage;
+  if (constant !== undefined) y.storage.constant = constant * a;
   return y;
+}
+
+/**
+ * g times factor times dy, in place of g: turns a gradient that an operation saved into its input's. dy is read with
+ * the given shape, which broadcasts to g's.
+ */
+export function multiplied(g: Tensor, dy: Tensor, factor: number, shape: Shape): Tensor {
+  const { constant } = dy.storage;
+  if (constant !== undefined) {
+    const total = constant * factor;
+    if (total !== 1) native().unarySync(20, total, 0, g.handle, g.handle);
+    return g;
+  }
+  const scale = factor === 1 ? dy : scaled(dy, factor);
+  const walk = broadcastWalk(g.shape, shape, g.shape);
+  native().binarySync(2, g.handle, scale.handle, g.handle, walk.dims, walk.x, walk.y);
+  return g;
 }
 
 // x, read with the shape `from`, repeated to the shape `to`.
@@ -132,6 +151,7 @@ function expandTo(x: Tensor, from: Shape, to: Shape): Tensor {
   if (y.size === 0) return y;
   const walk = broadcastWalk(from, to, to);
   native().copyStridedSync(x.handle, 0, walk.x, y.handle, 0, walk.y, walk.dims, false);
+  y.storage.constant = x.storage.constant;
   return y;
 }
 
