@@ -1,7 +1,6 @@
 /** `bince eval`: what a trained compressor costs in bits, and what it keeps. */
 import { Argument, type Command } from 'commander';
-import type { ProgressBar } from '../report/index.js';
-import { evaluateRun, openRun } from '../systems/lossless-prediction/index.js';
+import { type EvaluateOptions, evaluateRun, openRun } from '../systems/lossless-prediction/index.js';
 import { createCommand, setAction } from './command.js';
 import { evaluationTable } from './evaluation_table.js';
 import type { CommonOptions } from './options.js';
@@ -9,6 +8,11 @@ import type { CommonOptions } from './options.js';
 interface EvalOptions extends CommonOptions {
   readonly fast?: boolean;
 }
+
+/** For a first impression. */
+const kFast: EvaluateOptions = {
+  ...{ examples: 2000, probeExamples: 10_000, probeViews: 1, probeEpochs: 3, reconstructions: false },
+};
 
 export function evalCommand(): Command {
   const command = createCommand({
@@ -24,17 +28,16 @@ export function evalCommand(): Command {
   return setAction<EvalOptions>(command, async (session, { fast = false }, [folder]) => {
     const { signal, report } = session;
     const run = await openRun(folder!);
-    let progress: ProgressBar | undefined;
     try {
       const evaluation = await evaluateRun(run, {
-        ...{ signal, quick: fast },
+        ...(fast ? kFast : {}),
+        ...{ signal, onProgress: (what) => report.note(`eval: ${what}`) },
       });
-      progress?.end();
       await report.result({ event: 'evaluated', run: folder, ...evaluation }, () =>
         evaluationTable(evaluation),
       );
     } finally {
-      progress?.end();
+      run.dispose();
     }
   });
 }

@@ -84,7 +84,9 @@ class PictureFiles {
       return await svgToPng(drawing);
     } catch (error) {
       if (!(error instanceof BinceError) || error.code !== 'BINCE_UNSUPPORTED') throw error;
-      this.#session.report.note(`${error.message}${error.hint ? ` (${error.hint})` : ''}; only SVG is written`);
+      this.#session.report.note(
+        `${error.message}${error.hint ? ` (${error.hint})` : ''}; only SVG is written`,
+      );
       this.#renderer = false;
       return undefined;
     }

@@ -114,8 +114,7 @@ function fileName(metric: string): string {
  */
 export function ratePicture(runs: readonly PlottedRun[]): Picture | undefined {
   const banana = runs.every(({ config }) => config.data === 'banana');
-  const quality = (evaluation: Evaluation) =>
-    banana ? evaluation.meanSquaredError : evaluation.linearProbe;
+  const quality = (evaluation: Evaluation) => (banana ? evaluation.meanSquaredError : evaluation.linearProbe);
   const groups: ScatterGroup[] = [];
   for (const system of new Set(runs.map(({ config }) => config.system))) {
     const points = runs.flatMap(({ name, config, evaluation }) => {
@@ -131,9 +130,7 @@ export function ratePicture(runs: readonly PlottedRun[]): Picture | undefined {
     title: banana ? 'rate against error' : 'rate against accuracy',
     groups: [...groups, ...publishedGroups(groups, banana, runs)],
     x: { title: 'size in the file', unit: 'bits an example', kind: 'log' },
-    y: banana
-      ? { title: 'mean squared error' }
-      : { title: 'accuracy of a linear probe', format: 'percent' },
+    y: banana ? { title: 'mean squared error' } : { title: 'accuracy of a linear probe', format: 'percent' },
   });
   return { name: banana ? 'rate-error' : 'rate-accuracy', drawing };
 }

@@ -1,8 +1,8 @@
 /** Finds where a loss stopped being a number: the tensor, the operation and the layer that came first. */
 import type { Module } from '../nn/module.js';
 import { runIn, ScopeList } from '../tensor/context.js';
-import type { Tensor } from '../tensor/index.js';
-import { tensorsIn } from './tensors_in.js';
+import { Tensor } from '../tensor/index.js';
+import { arraysIn, type BatchArray } from './batch_arrays.js';
 
 /** Remembers the tensors that a forward pass makes, in order, also those that are gone. */
 class Recorder extends ScopeList {
@@ -34,26 +34,31 @@ export function explainNonFinite(
   );
   return (
     firstNonFinite(parameters, 'since the update before it') ??
-    firstNonFinite(tensorsIn(batch), 'as it was given') ??
+    firstNonFinite(arraysIn(batch), 'as it was given') ??
     findOperation(modules, forward) ??
     // The parameters nearest to the loss get their gradients first.
     firstNonFinite(gradients.reverse(), 'first in the backward pass')
   );
 }
 
-function firstNonFinite(named: Iterable<readonly [string, Tensor]>, remark: string): string | undefined {
-  for (const [name, tensor] of named) {
-    const at = nonFiniteAt(tensor);
-    if (at) return `${name} [${tensor.shape.join(', ')}] is ${at}, ${remark}`;
+function firstNonFinite(named: Iterable<BatchArray>, remark: string): string | undefined {
+  for (const [name, array] of named) {
+    const at = nonFiniteAt(array);
+    const shape = array instanceof Tensor ? array.shape : [(array as Float32Array).length];
+    if (at) return `${name} [${shape.join(', ')}] is ${at}, ${remark}`;
   }
   return undefined;
 }
 
-function nonFiniteAt(tensor: Tensor): string | undefined {
-  if (tensor.disposed || tensor.dtype !== 'float32') return undefined;
-  const data = tensor.floats();
+function nonFiniteAt(array: Tensor | ArrayBufferView): string | undefined {
+  const data = array instanceof Tensor ? floatsOf(array) : array;
+  if (!(data instanceof Float32Array || data instanceof Float64Array)) return undefined;
   const index = data.findIndex((value) => !Number.isFinite(value));
   return index < 0 ? undefined : `${data[index]} at element ${index}`;
+}
+
+function floatsOf(tensor: Tensor): Float32Array | undefined {
+  return tensor.disposed || tensor.dtype !== 'float32' ? undefined : tensor.floats();
 }
 
 /** Which operation of the forward pass, in which module, first made something that is not finite. */

@@ -11,6 +11,7 @@ import {
   scope,
   type Tensor,
 } from '../tensor/index.js';
+import { disposeBatch } from './batch_arrays.js';
 import type { CheckpointPart, TrainState } from './checkpoint.js';
 import { explainNonFinite } from './non_finite.js';
 import { checkOptions, readLoss, readMetrics } from './options.js';
@@ -25,7 +26,6 @@ import type {
   TrainSummary,
   TrainTask,
 } from './task.js';
-import { tensorsIn } from './tensors_in.js';
 
 /** The event loop gets its turn when this long has passed since the last one. */
 const kTurnMs = 2;
@@ -209,7 +209,7 @@ export class Trainer<Batch> {
         return { loss: value, gradientNorm, metrics: read };
       });
     } finally {
-      for (const [, tensor] of tensorsIn(batch)) if (!tensor.kept) tensor.dispose();
+      disposeBatch(batch);
     }
   }
 

@@ -92,7 +92,7 @@ describe('a loss that is not finite stops with the step and', () => {
       return undefined;
     });
     expect(message).toMatch(
-      /step 5 .*the loss is NaN; the batch\.x \[4, 3\] is NaN at element 7, as it was given/,
+      /step 5 .*the loss is NaN; batch\.x \[4, 3\] is NaN at element 7, as it was given/,
     );
   });
 
