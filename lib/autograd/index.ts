@@ -1,6 +1,7 @@
 /** Operations with their derivatives, the tape, and gradient checks. */
 import './methods.js';
 
+export { type GradientCheckOptions, type GradientCheckResult, gradientCheck } from './gradient_check.js';
 export {
   add,
   div,
@@ -38,6 +39,7 @@ export {
   mean,
   min,
   type ReduceOptions,
+  type ReduceOver,
   sum,
 } from './operations/reduce.js';
 export * from './operations/shape.js';

@@ -9,7 +9,7 @@ import * as shape from './operations/shape.js';
 import { backward } from './tape.js';
 
 type Operand = binary.Operand;
-type ReduceOptions = reduce.ReduceOptions;
+type ReduceOver = reduce.ReduceOver;
 
 declare module '../tensor/tensor.js' {
   interface Tensor {
@@ -32,10 +32,10 @@ declare module '../tensor/tensor.js' {
     softplus(): Tensor;
     round(): Tensor;
     clamp(low?: number, high?: number): Tensor;
-    sum(options?: ReduceOptions): Tensor;
-    mean(options?: ReduceOptions): Tensor;
-    max(options?: ReduceOptions): Tensor;
-    min(options?: ReduceOptions): Tensor;
+    sum(over?: ReduceOver): Tensor;
+    mean(over?: ReduceOver): Tensor;
+    max(over?: ReduceOver): Tensor;
+    min(over?: ReduceOver): Tensor;
     argmax(): Tensor;
     matmul(b: Tensor, options?: MatmulOptions): Tensor;
     reshape(shape: Shape): Tensor;

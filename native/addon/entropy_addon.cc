@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "native/addon/addon.h"
+#include "native/addon/storage.h"
 #include "native/core/status.h"
 
 namespace bince::addon {
@@ -281,14 +282,15 @@ template <typename J, typename... Extra>
 Napi::Value call_async(const Napi::CallbackInfo& info, int arguments, Extra... extra) {
   auto job = std::make_unique<J>();
   if (!job->read(info, extra...)) return info.Env().Undefined();
-  for (int i = 0; i < arguments; ++i)
-    if (info[i].IsTypedArray()) job->keep(info[i]);
+  for (int i = 0; i < arguments; ++i) job->keep(info[i]);
   return submit(info.Env(), std::move(job), info[arguments]);
 }
 
 // Rows of params: its length over the number of channels.  Other lengths are refused by bind().
 int64_t parameter_rows(Napi::Value params, int64_t C) {
-  if (!params.IsTypedArray() || C < 1) return 0;
+  if (C < 1) return 0;
+  if (const Storage* storage = storage_or_null(params)) return static_cast<int64_t>(storage->elements) / C;
+  if (!params.IsTypedArray()) return 0;
   return static_cast<int64_t>(params.As<Napi::TypedArray>().ElementLength()) / C;
 }
 

@@ -20,6 +20,9 @@ export interface ReduceOptions {
   readonly keepdims?: boolean | undefined;
 }
 
+/** The axes alone, or with options. */
+export type ReduceOver = number | readonly number[] | ReduceOptions | undefined;
+
 const codes = { sum: 0, mean: 1, max: 2, min: 3 } as const;
 type Reduction = keyof typeof codes;
 
@@ -61,19 +64,21 @@ interface Plan {
   readonly count: number;
 }
 
-function planOf(name: Reduction, x: Tensor, options: ReduceOptions | undefined): Plan {
+function planOf(name: Reduction, x: Tensor, over: ReduceOver): Plan {
   checkTensor(name, x);
-  const axes = checkAxes(name, options?.axis, x.rank);
+  const options: ReduceOptions =
+    typeof over === 'number' || Array.isArray(over) ? { axis: over } : ((over ?? {}) as ReduceOptions);
+  const axes = checkAxes(name, options.axis, x.rank);
   const kept = x.shape.map((size, axis) => (axes.includes(axis) ? 1 : size));
-  const shape = options?.keepdims ? kept : x.shape.filter((_, axis) => !axes.includes(axis));
+  const shape = options.keepdims ? kept : x.shape.filter((_, axis) => !axes.includes(axis));
   const count = axes.reduce((product, axis) => product * x.shape[axis]!, 1);
   if (count === 0 && name !== 'sum') invalidArgument(name, 'at least one element', describeShape(x.shape));
   return { axes, shape, kept, count };
 }
 
 /** The sum over axes. */
-export function sum(x: Tensor, options?: ReduceOptions): Tensor {
-  const { axes, shape, kept, count } = planOf('sum', x, options);
+export function sum(x: Tensor, over?: ReduceOver): Tensor {
+  const { axes, shape, kept, count } = planOf('sum', x, over);
   let y: Tensor;
   if (count > 0) y = reduceAxes('sum', x, axes, shape);
   else {
@@ -84,14 +89,14 @@ export function sum(x: Tensor, options?: ReduceOptions): Tensor {
 }
 
 /** The mean over axes. */
-export function mean(x: Tensor, options?: ReduceOptions): Tensor {
-  const { axes, shape, kept, count } = planOf('mean', x, options);
+export function mean(x: Tensor, over?: ReduceOver): Tensor {
+  const { axes, shape, kept, count } = planOf('mean', x, over);
   const y = reduceAxes('mean', x, axes, shape);
   return record('mean', [x], y, (dy) => [expandTo(scaled(dy, 1 / count), kept, x.shape)]);
 }
 
-function extreme(name: 'max' | 'min', x: Tensor, options?: ReduceOptions): Tensor {
-  const { axes, shape, kept } = planOf(name, x, options);
+function extreme(name: 'max' | 'min', x: Tensor, over?: ReduceOver): Tensor {
+  const { axes, shape, kept } = planOf(name, x, over);
   const y = reduceAxes(name, x, axes, shape);
   return record(name, [x], y, (dy) => {
     // 1 at the extremes of each group, their number, and the gradient that each gets.
@@ -102,13 +107,13 @@ function extreme(name: 'max' | 'min', x: Tensor, options?: ReduceOptions): Tenso
 }
 
 /** The greatest over axes; equal ones share the gradient evenly (as PyTorch's amax). */
-export function max(x: Tensor, options?: ReduceOptions): Tensor {
-  return extreme('max', x, options);
+export function max(x: Tensor, over?: ReduceOver): Tensor {
+  return extreme('max', x, over);
 }
 
 /** The least over axes; equal ones share the gradient evenly (as PyTorch's amin). */
-export function min(x: Tensor, options?: ReduceOptions): Tensor {
-  return extreme('min', x, options);
+export function min(x: Tensor, over?: ReduceOver): Tensor {
+  return extreme('min', x, over);
 }
 
 // A binary operation by its native number, on tensors read with other shapes of the same sizes.

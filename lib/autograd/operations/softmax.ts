@@ -72,11 +72,14 @@ export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntro
 }
 
 export interface BceOptions {
-  /** 'mean' (default) over all elements, their 'sum', or 'none': each row's sum over the last axis. */
+  /** 'none' (default): each row's sum over the last axis; 'mean' over all elements; 'sum' of all. */
   readonly reduction?: LossReduction | undefined;
 }
 
-/** Binary cross-entropy of sigmoid(logits) with targets from 0 to 1 of the same shape, which get no gradient. */
+/**
+ * Binary cross-entropy of sigmoid(logits) with targets from 0 to 1 of the same shape, which get no gradient: in nats,
+ * by default summed over the last axis, [...] for logits [..., n], as distortions are counted an example.
+ */
 export function bceWithLogits(logits: Tensor, targets: Tensor, options: BceOptions = {}): Tensor {
   const n = classesOf('bceWithLogits', logits);
   checkTensor('bceWithLogits: targets', targets);
@@ -91,7 +94,7 @@ export function bceWithLogits(logits: Tensor, targets: Tensor, options: BceOptio
   const dlogits = willRecord(logits) ? emptyTensor(logits.shape, 'bceWithLogits') : undefined;
   const rows = elementsOf(leading);
   native().bceWithLogitsSync(logits.handle, targets.handle, rows, n, rowLoss.handle, dlogits?.handle);
-  return rowLosses('bceWithLogits', logits, rowLoss, dlogits, options.reduction ?? 'mean', rows * n);
+  return rowLosses('bceWithLogits', logits, rowLoss, dlogits, options.reduction ?? 'none', rows * n);
 }
 
 // Reduces the rows' losses. `gradient` is that of their sum, and becomes the input's by multiplication in place.
