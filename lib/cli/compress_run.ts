@@ -1,6 +1,5 @@
 /** `bince compress -m run`: a data set through the encoder of a training run to a .bince file. */
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { SafetensorsFile } from '../codec/index.js';
 import { ProgressBar } from '../report/index.js';
 import { compressImages, openRun } from '../systems/lossless-prediction/index.js';
@@ -9,12 +8,11 @@ import { usageError } from './failures.js';
 import { checkOutput } from './files.js';
 import { bytes, count, duration, fields, plural, significant } from './terminal.js';
 
-/** Whether a path names a training run: its folder, or the model.safetensors of one. */
+/** Whether a path names a training run: a folder, or the model.safetensors of one. */
 export async function isRun(path: string): Promise<boolean> {
   const found = await stat(path).catch(() => undefined);
   if (!found) return false;
-  if (found.isDirectory())
-    return (await stat(join(path, 'config.json')).catch(() => undefined)) !== undefined;
+  if (found.isDirectory()) return true;
   try {
     await using file = await SafetensorsFile.open(path);
     return file.metadata['format'] === 'bince-run';
