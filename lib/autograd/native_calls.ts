@@ -21,6 +21,8 @@ declare module '../native.js' {
     ): void;
     unarySync(op: number, a: number, b: number, x: Handle, y: Handle): void;
     unaryBackwardSync(op: number, a: number, b: number, x: Handle, y: Handle, dy: Handle, dx: Handle): void;
+    /** Without dims and strides all three have one shape; that call is much cheaper. */
+    binarySync(op: number, x: Handle, y: Handle, z: Handle): void;
     binarySync(
       op: number,
       x: Handle,

@@ -176,14 +176,13 @@ function owned(gradient: Tensor, exclusive: boolean): Tensor {
 }
 
 function added(sum: Tensor, gradient: Tensor): Tensor {
-  const { dims, x, y } = flatWalk(sum.size);
   if (sum.storage.references === 1) {
-    native().copyStridedSync(gradient.handle, 0, x, sum.handle, 0, y, dims, true);
+    native().binarySync(0, sum.handle, gradient.handle, sum.handle);
     sum.storage.constant = undefined;
     return sum;
   }
   const fresh = emptyTensor(sum.shape, 'gradient');
-  native().binarySync(0, sum.handle, gradient.handle, fresh.handle, dims, x, y);
+  native().binarySync(0, sum.handle, gradient.handle, fresh.handle);
   sum.dispose();
   return fresh;
 }

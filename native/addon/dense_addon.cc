@@ -10,6 +10,7 @@ namespace bince::addon {
 namespace {
 
 constexpr double kLargestCount = 9007199254740992.0;  // sizes beyond it are no exact numbers
+constexpr double kLargestImage = 1e12;                // elements; its copy would not fit any memory
 
 bool refuse(Napi::Env env, const std::string& message) {
   make_error(env, BINCE_INVALID_ARGUMENT, message).ThrowAsJavaScriptException();
@@ -144,6 +145,11 @@ bool read_geometry(Napi::Value value, ConvGeometry* g, ConvCounts* counts) {
     return refuse(env, "geometry: expected OH x OW of " + std::to_string(height) + " x " +
                            std::to_string(width) + ", received " + std::to_string(g->OH) + " x " +
                            std::to_string(g->OW));
+  const double padded = static_cast<double>(g->H + 2 * g->pad_y) * static_cast<double>(g->W + 2 * g->pad_x) *
+                        static_cast<double>(g->C > g->O ? g->C : g->O);
+  if (padded > kLargestImage)
+    return refuse(env, "geometry: the padded image of " + std::to_string(g->H + 2 * g->pad_y) + " x " +
+                           std::to_string(g->W + 2 * g->pad_x) + " is too large");
   const auto product = [](int64_t a, int64_t b, int64_t c, int64_t d) {
     return static_cast<double>(a) * static_cast<double>(b) * static_cast<double>(c) * static_cast<double>(d);
   };

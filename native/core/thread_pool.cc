@@ -1,12 +1,15 @@
 #include "native/core/thread_pool.h"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
 #include <vector>
 
 namespace bince {
+
+constexpr std::chrono::microseconds kSpinTime{100};
 
 class ThreadPool {
  public:
@@ -42,13 +45,18 @@ class ThreadPool {
       argument_ = argument;
       count_ = count;
       next_.store(0, std::memory_order_relaxed);
-      busy_ = static_cast<int>(workers_.size());
-      ++generation_;
+      open_ = true;
+      generation_.fetch_add(1, std::memory_order_release);
     }
     wake_.notify_all();
     work(0);
     std::unique_lock<std::mutex> lock(mutex_);
-    done_.wait(lock, [this] { return busy_ == 0; });
+    open_ = false;  // workers that wake up from here on find nothing to do, and are not waited for
+    if (active_.load(std::memory_order_relaxed) == 0) return;
+    lock.unlock();
+    spin([this] { return active_.load(std::memory_order_acquire) == 0; });
+    lock.lock();
+    done_.wait(lock, [this] { return active_.load(std::memory_order_relaxed) == 0; });
   }
 
  private:
@@ -57,17 +65,35 @@ class ThreadPool {
       task_(argument_, i, worker);
   }
 
+  // Waits a little for a condition without sleeping: the calls of a training step follow each other within
+  // microseconds, and waking a thread takes longer than many of them.
+  template <typename Condition>
+  static void spin(Condition condition) {
+    const auto start = std::chrono::steady_clock::now();
+    do {
+      for (int i = 0; i < 32; ++i) {
+        if (condition()) return;
+#if defined(BINCE_X86)
+        __builtin_ia32_pause();
+#endif
+      }
+    } while (std::chrono::steady_clock::now() - start < kSpinTime);
+  }
+
   void serve(int worker) {
     uint64_t seen = 0;
-    std::unique_lock<std::mutex> lock(mutex_);
     for (;;) {
-      wake_.wait(lock, [&] { return stopping_ || generation_ != seen; });
+      spin([&] { return generation_.load(std::memory_order_acquire) != seen; });
+      std::unique_lock<std::mutex> lock(mutex_);
+      wake_.wait(lock, [&] { return stopping_ || generation_.load(std::memory_order_relaxed) != seen; });
       if (stopping_) return;
-      seen = generation_;
+      seen = generation_.load(std::memory_order_relaxed);
+      if (!open_) continue;
+      active_.fetch_add(1, std::memory_order_relaxed);
       lock.unlock();
       work(worker);
       lock.lock();
-      if (--busy_ == 0) done_.notify_one();
+      if (active_.fetch_sub(1, std::memory_order_release) == 1) done_.notify_one();
     }
   }
 
@@ -75,9 +101,10 @@ class ThreadPool {
   std::mutex owner_;  // held by the caller whose tasks run
   std::mutex mutex_;  // guards all below but next_
   std::condition_variable wake_, done_;
-  uint64_t generation_ = 0;
+  std::atomic<uint64_t> generation_{0};  // changed under mutex_
+  std::atomic<int> active_{0};           // workers inside this generation; changed under mutex_
+  bool open_ = false;                    // workers may still join this generation
   bool stopping_ = false;
-  int busy_ = 0;  // workers that have not finished this generation
   void (*task_)(void*, int64_t, int) = nullptr;
   void* argument_ = nullptr;
   int64_t count_ = 0;

@@ -71,6 +71,10 @@ struct DenseOps {
 
 // Slots of the targets; a null slot takes the next slower backend's.
 DenseOps dense_ref();
+#if defined(BINCE_X86)
+DenseOps dense_avx2();
+DenseOps dense_avx512();
+#endif
 
 }  // namespace bince
 

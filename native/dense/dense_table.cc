@@ -29,13 +29,17 @@ DenseOps completed(DenseOps ops, const DenseOps& slower) {
 
 const DenseOps* dense_ops(Backend backend) {
   static const DenseOps ref = dense_ref();
-  static const DenseOps avx2 = completed({}, ref);
-  static const DenseOps avx512 = completed({}, avx2);
+#if defined(BINCE_X86)
+  static const DenseOps avx2 = completed(dense_avx2(), ref);
+  static const DenseOps avx512 = completed(dense_avx512(), avx2);
+#endif
   switch (backend) {
+#if defined(BINCE_X86)
     case Backend::kAvx512:
       return &avx512;
     case Backend::kAvx2:
       return &avx2;
+#endif
     default:
       return &ref;
   }

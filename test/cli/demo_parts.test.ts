@@ -1,7 +1,7 @@
 import { inflateSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { smallestPng } from '../../lib/cli/demo/lossless_sizes.js';
 import { nearestRows, sparseRows } from '../../lib/cli/demo/sparse_rows.js';
+import { smallestPng } from '../../lib/data/png.js';
 import { normalRows } from '../data/files.js';
 
 /** Pixels of a grey 8-bit PNG with one IDAT chunk, by the rules of the PNG specification. */

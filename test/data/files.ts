@@ -78,3 +78,12 @@ export function normalRows(count: number, seed: number): Float32Array {
     () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform()),
   );
 }
+
+/** The bytes of an IDX file: 8 is uint8, 12 int32, 13 float32; values big-endian. */
+export function idxBytes(type: number, shape: readonly number[], data: Uint8Array): Buffer {
+  const head = Buffer.alloc(4 + 4 * shape.length);
+  head[2] = type;
+  head[3] = shape.length;
+  for (const [i, size] of shape.entries()) head.writeUInt32BE(size, 4 + 4 * i);
+  return Buffer.concat([head, data]);
+}

@@ -1,7 +1,7 @@
 /** Operations on two tensors of shapes that broadcast (NumPy's rule), or on a tensor and a number. */
 import { invalidArgument } from '../../errors.js';
 import { native } from '../../native.js';
-import { broadcastShape, broadcastWalk, flatWalk, sameShape } from '../../tensor/shapes.js';
+import { broadcastShape, broadcastWalk, sameShape } from '../../tensor/shapes.js';
 import { emptyTensor, Tensor } from '../../tensor/tensor.js';
 import { checkFinite, checkTensor } from '../arguments.js';
 import { record } from '../tape.js';
@@ -30,8 +30,11 @@ export function binaryOf(name: keyof typeof codes, x: Tensor, y: Tensor): Tensor
   checkTensor(name, y);
   const shape = broadcastShape(name, x.shape, y.shape);
   const z = emptyTensor(shape, name);
-  const walk = sameShape(x.shape, y.shape) ? flatWalk(z.size) : broadcastWalk(x.shape, y.shape, shape);
-  native().binarySync(codes[name], x.handle, y.handle, z.handle, walk.dims, walk.x, walk.y);
+  if (sameShape(x.shape, y.shape)) native().binarySync(codes[name], x.handle, y.handle, z.handle);
+  else {
+    const walk = broadcastWalk(x.shape, y.shape, shape);
+    native().binarySync(codes[name], x.handle, y.handle, z.handle, walk.dims, walk.x, walk.y);
+  }
   return z;
 }
 

@@ -7,14 +7,14 @@ const kMaxThreads = 8;
 
 export interface Labelled {
   readonly rows: SparseRows;
-  readonly labels: Uint8Array;
+  readonly labels: Int32Array;
 }
 
 /** The share of queries whose nearest row (Euclidean) has their label. */
 export async function neighbourAccuracy(
   known: Labelled,
   queries: Float32Array,
-  labels: Uint8Array,
+  labels: Int32Array,
   signal?: AbortSignal,
 ): Promise<number> {
   const { channels } = known.rows;
