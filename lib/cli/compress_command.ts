@@ -5,6 +5,7 @@ import { openVectors, type VectorFile } from '../data/index.js';
 import { BinceError } from '../errors.js';
 import { createCommand, type Session, setAction } from './command.js';
 import { compressWithRun, isRun } from './compress_run.js';
+import { usageError } from './failures.js';
 import { checkOutput, outputTarget } from './files.js';
 import { openModel } from './open_model.js';
 import { type CommonOptions, integer } from './options.js';
@@ -17,6 +18,7 @@ interface CompressOptions extends CommonOptions {
   readonly coder?: 'rans' | 'range';
   readonly blockRows?: number;
   readonly tensor?: string;
+  readonly split?: 'train' | 'test';
 }
 
 export function compressCommand(): Command {
@@ -45,9 +47,17 @@ export function compressCommand(): Command {
       'rows of a block, the unit of random access (default: 4096)',
       integer(1, 1 << 20),
     )
-    .option('--tensor <name>', 'which tensor of a .safetensors file');
+    .option('--tensor <name>', 'which tensor of a .safetensors file')
+    .addOption(
+      new Option('--split <name>', 'with a run: which part of a data set (default: test)').choices([
+        'train',
+        'test',
+      ]),
+    );
   return setAction<CompressOptions>(command, async (session, options, [path]) => {
     if (await isRun(options.model)) return await compressWithRun(path!, options, session);
+    if (options.split)
+      usageError('--split goes with a training run', 'name one: -m runs/NAME, or leave --split out');
     const target = outputTarget(options.output, session.report.json);
     await checkOutput(options.output, path!, options.model);
     const vectors = await openVectors(path!, options);

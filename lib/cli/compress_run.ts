@@ -1,7 +1,7 @@
 /** `bince compress -m run`: a data set through the encoder of a training run to a .bince file. */
 import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { SafetensorsFile } from '../codec/index.js';
-import { ProgressBar } from '../report/index.js';
 import { compressImages, openRun } from '../systems/lossless-prediction/index.js';
 import type { Session } from './command.js';
 import { usageError } from './failures.js';
@@ -28,6 +28,7 @@ export interface CompressRunOptions {
   readonly coder?: string;
   readonly blockRows?: number;
   readonly tensor?: string;
+  readonly split?: 'train' | 'test';
 }
 
 /** Encodes the data set and writes its codes. */
@@ -36,18 +37,20 @@ export async function compressWithRun(
   options: CompressRunOptions,
   session: Session,
 ): Promise<void> {
-  const { model, output, ...rest } = options;
+  const { model, output, split, ...rest } = options;
   const { signal, report } = session;
   for (const name of ['coder', 'blockRows', 'tensor'] as const)
     if (rest[name] !== undefined)
       usageError(`--${name.replace('R', '-r')} goes with a model of vectors, not with a run`, 'leave it out');
   if (output === '-') usageError('with a run the output is a file', 'name one: -o images.bince');
   await checkOutput(output, data, model);
-  const run = await openRun(model);
+  const folder = (await stat(model)).isDirectory() ? model : dirname(model);
+  const run = await openRun(folder);
+  report.note(`compressing ${data} with ${folder}`);
   const started = performance.now();
-  const progress = new ProgressBar({ label: 'compressing', total: 1, unit: 'data set', quiet: report.quiet });
-  progress.update(0, data);
-  const result = await compressImages(run, data, output, { signal }).finally(() => progress.end());
+  const result = await compressImages(run, data, output, { signal, ...(split && { split }) }).finally(() =>
+    run.dispose(),
+  );
   const seconds = (performance.now() - started) / 1000;
   const { examples, bytes: size, bitsPerExample } = result;
   await report.result({ event: 'compressed', output, ...result, seconds }, () =>

@@ -44,6 +44,7 @@ describe('usage errors: exit code 2', () => {
       /--coder goes with a model/,
     ],
     [['compress', 'mnist', '-m', at('run'), '-o', '-'], /the output is a file/],
+    [['compress', 'x.npy', '-m', 'm', '-o', 'y', '--split', 'test'], /--split goes with a training run/],
   ] as [string[], RegExp][])('%j', async (args, expected) => {
     const stderr = await fails(2, ...args);
     expect(stderr).toMatch(expected);
