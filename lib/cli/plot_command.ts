@@ -34,7 +34,10 @@ export function plotCommand(): Command {
   });
   command
     .addArgument(new Argument('<runs...>', 'run folders of bince train; more than one are compared'))
-    .option('-o, --out <folder>', 'where pictures of several runs go (default: plots/ of the first)')
+    .option(
+      '-o, --out <folder>',
+      'where the pictures go, of several runs those that compare them (default: plots/ of the run, plots/compared of the first)',
+    )
     .option('--images <n>', 'images among the reconstructions', integer(1, 100), 12);
   return setAction<PlotOptions>(command, async (session, options, args) => {
     const folders = args.flat();
@@ -43,7 +46,7 @@ export function plotCommand(): Command {
     const files = new PictureFiles(session);
     for (const run of runs) {
       session.signal.throwIfAborted();
-      const folder = join(run.folder, 'plots');
+      const folder = runs.length === 1 && options.out ? options.out : join(run.folder, 'plots');
       await files.write(folder, [...curvePictures([run]), ...(await modelPictures(run, options.images))]);
       await files.write(folder, [ratePicture([run]) ?? []].flat());
     }

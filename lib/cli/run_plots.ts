@@ -21,6 +21,7 @@ import {
   type ExperimentConfig,
   openRun,
   publishedResults,
+  type Run,
   reconstructions,
 } from '../systems/lossless-prediction/index.js';
 import { readConfig } from '../train/index.js';
@@ -126,10 +127,13 @@ export function ratePicture(runs: readonly PlottedRun[]): Picture | undefined {
     if (points.length > 0) groups.push({ name: system, points });
   }
   if (groups.length === 0) return undefined;
+  const published = publishedGroups(groups, banana, runs);
   const drawing = scatterChart({
     title: banana ? 'rate against error' : 'rate against accuracy',
-    groups: [...groups, ...publishedGroups(groups, banana, runs)],
-    x: { title: 'size in the file', unit: 'bits an example', kind: 'log' },
+    subtitle:
+      published.length > 0 ? 'measured: bits in the file; published: bits of the model' : 'bits in the file',
+    groups: [...groups, ...published],
+    x: { title: 'rate', unit: 'bits an example', kind: banana ? 'linear' : 'log' },
     y: banana ? { title: 'mean squared error' } : { title: 'accuracy of a linear probe', format: 'percent' },
   });
   return { name: banana ? 'rate-error' : 'rate-accuracy', drawing };
@@ -153,21 +157,31 @@ function publishedGroups(
 
 /** What only the trained model can show: the cells of a banana; images and what comes back of them. */
 export async function modelPictures(run: PlottedRun, images: number): Promise<Picture[]> {
-  const { config, folder } = run;
-  const opened = await openRun(folder);
-  if (config.data === 'banana') {
-    const { width, height, extent, ids, samples, codes } = await bananaCells(opened);
-    const [x0, x1, y0, y1] = extent;
-    const drawing = partitionChart({
-      ...{ title: `cells of ${config.system}`, cells: { ids, width, height } },
-      ...{ extent: { x: [x0, x1], y: [y0, y1] }, samples, codePoints: codes },
-    });
-    return [{ name: 'cells', drawing }];
+  const opened = await openRun(run.folder);
+  try {
+    if (run.config.data === 'banana') return [await cellPicture(opened)];
+    return await reconstructionPictures(opened, images);
+  } finally {
+    opened.dispose();
   }
-  const { width, height, channels, rows } = await reconstructions(opened, images);
-  if (rows.length === 0) return [];
+}
+
+async function cellPicture(run: Run): Promise<Picture> {
+  const { width, height, extent, ids, samples, codes } = await bananaCells(run);
+  const [x0, x1, y0, y1] = extent;
+  const drawing = partitionChart({
+    ...{ title: `cells of ${run.config.system}`, cells: { ids, width, height } },
+    ...{ extent: { x: [x0, x1], y: [y0, y1] }, samples, codePoints: codes },
+  });
+  return { name: 'cells', drawing };
+}
+
+/** None where the data are no images, or the model has no decoder. */
+async function reconstructionPictures(run: Run, images: number): Promise<Picture[]> {
+  if (run.shape.length !== 3 || !run.model.decoder) return [];
+  const { width, height, channels, rows } = await reconstructions(run, images);
   const drawing = imageGrid({
-    ...{ title: `reconstructions of ${config.system}`, imageWidth: width, imageHeight: height },
+    ...{ title: `reconstructions of ${run.config.system}`, imageWidth: width, imageHeight: height },
     ...{ channels: channels === 3 ? 3 : 1, layout: 'hwc' },
     rows: rows.map(({ label, images: pixels }) => ({ label, pixels })),
   });
