@@ -80,16 +80,11 @@ async function writePart(path: string, part: CheckpointPart, pair: string): Prom
   const tensors: Record<string, TensorData> = {};
   for (const [name, { dtype, shape, data }] of part.tensors)
     tensors[name] = { dtype: dtypes[dtype], shape, data };
-  const digest = digestOf(
-    Object.entries(tensors).map(([name, { dtype, shape, data }]) => ({ name, dtype, shape, bytes: data })),
-  );
-  await writeSafetensors(path, tensors, {
-    ...part.metadata,
-    format: kFormat,
-    version: kVersion,
-    pair,
-    sha256: digest,
-  });
+  const metadata = { ...part.metadata, format: kFormat, version: kVersion, pair };
+  const arrays = Object.entries(tensors).map(([name, { dtype, shape, data }]) => ({
+    ...{ name, dtype, shape, bytes: data },
+  }));
+  await writeSafetensors(path, tensors, { ...metadata, sha256: digestOf(arrays, metadata) });
 }
 
 /** Reads the pair of a run folder; undefined where there is none yet. Everything in it is checked. */
@@ -121,8 +116,8 @@ export async function readPart(path: string): Promise<CheckpointPart> {
     parts.push({ name, dtype, shape, bytes });
     tensors.set(name, { shape, ...typedArray(path, name, dtype, bytes) });
   }
-  if (file.metadata['sha256'] !== digestOf(parts))
-    throw damaged(path, 'its tensors are not those that were written (the SHA-256 differs)');
+  if (file.metadata['sha256'] !== digestOf(parts, file.metadata))
+    throw damaged(path, 'its content is not what was written (the SHA-256 differs)');
   return { tensors, metadata: file.metadata };
 }
 
@@ -191,9 +186,14 @@ interface DigestedTensor {
   readonly bytes: ArrayBufferView;
 }
 
-/** SHA-256 over names, types, shapes and bytes, in the order of the names. */
-function digestOf(tensors: readonly DigestedTensor[]): string {
+/** SHA-256 over the metadata, and over names, types, shapes and bytes in the order of the names. */
+function digestOf(
+  tensors: readonly DigestedTensor[],
+  metadata: Readonly<Record<string, string | undefined>>,
+): string {
   const hash = createHash('sha256');
+  const entries = Object.entries(metadata).filter(([key]) => key !== 'sha256');
+  hash.update(JSON.stringify(entries.sort(([a], [b]) => (a < b ? -1 : 1))));
   for (const { name, dtype, shape, bytes } of [...tensors].sort((a, b) => (a.name < b.name ? -1 : 1))) {
     hash.update(JSON.stringify([name, dtype, shape]));
     hash.update(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));

@@ -153,9 +153,8 @@ export class Trainer<Batch> {
   async #train(): Promise<void> {
     const { signal } = this.#options;
     while (!this.#state.finished) {
-      signal?.throwIfAborted();
-      if ((await this.#trainEpoch()) && (await this.#endEpoch())) continue;
-      // Stopped after a step, or in the evaluation, which a resumed run begins anew.
+      if (!signal?.aborted && (await this.#trainEpoch()) && (await this.#endEpoch())) continue;
+      // Stopped after a step or an epoch, or in the evaluation, which a resumed run begins anew.
       await this.#checkpoint();
       await this.#record?.summary(this.#summary());
       signal?.throwIfAborted();

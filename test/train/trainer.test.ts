@@ -196,6 +196,10 @@ describe('a run folder', () => {
     const flipped = Buffer.from(bytes);
     flipped[bytes.length - 2]! ^= 1;
     await refused(flipped, /SHA-256/);
+    const digit = bytes.indexOf('"step\\":9') + '"step\\":'.length;
+    const changed = Buffer.from(bytes);
+    changed[digit] = '8'.charCodeAt(0);
+    await refused(changed, /SHA-256/);
     await refused(bytes.subarray(0, bytes.length - 3), /damaged checkpoint/);
     await refused(bytes.subarray(0, 5), /it has 5 bytes/);
     await refused(Buffer.alloc(0), /damaged checkpoint/);
