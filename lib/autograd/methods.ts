@@ -85,12 +85,12 @@ const functions = {
 } as const;
 
 for (const [name, operation] of Object.entries(functions)) {
-  const call = operation as (x: Tensor, a: unknown, b: unknown) => unknown;
+  const call = operation as (x: Tensor, a: unknown, b: unknown, c: unknown) => unknown;
   Object.defineProperty(Tensor.prototype, name, {
     configurable: true,
     writable: true,
-    value: function method(this: Tensor, a: unknown, b: unknown) {
-      return call(this, a, b);
+    value: function method(this: Tensor, a: unknown, b: unknown, c: unknown) {
+      return call(this, a, b, c);
     },
   });
 }

@@ -73,7 +73,9 @@ export function backward(root: Tensor, gradient?: Tensor): void {
   const list = new ScopeList();
   runSyncIn({ scope: list, recording: false }, () => {
     try {
-      accumulate(root, gradient ?? unitGradient(root), 'backward');
+      // The caller's gradient stays the caller's.
+      const first = gradient ? aliasTensor(gradient, gradient.shape, 'gradient') : unitGradient(root);
+      accumulate(root, first, 'backward');
       sweep(list);
       for (const node of nodes) step(node, list);
     } finally {

@@ -3,13 +3,13 @@ import { Argument, type Command, Option } from 'commander';
 import { BinceWriter, type CodecModel, type WriterStatistics } from '../codec/index.js';
 import { openVectors, type VectorFile } from '../data/index.js';
 import { BinceError } from '../errors.js';
+import { ProgressBar } from '../report/progress_bar.js';
 import { createCommand, type Session, setAction } from './command.js';
 import { compressWithRun, isRun } from './compress_run.js';
 import { usageError } from './failures.js';
 import { checkOutput, outputTarget } from './files.js';
 import { openModel } from './open_model.js';
 import { type CommonOptions, integer } from './options.js';
-import { Progress } from './progress.js';
 import { bytes, count, duration, fields, plural, significant } from './terminal.js';
 
 interface CompressOptions extends CommonOptions {
@@ -105,7 +105,12 @@ async function writeRows(
   vectors: VectorFile,
   { signal, report }: Session,
 ): Promise<WriterStatistics> {
-  const progress = new Progress('compressing', vectors.rows, 'rows', report.quiet);
+  const progress = new ProgressBar({
+    label: 'compressing',
+    total: vectors.rows,
+    unit: 'rows',
+    quiet: report.quiet,
+  });
   let rows = 0;
   try {
     for await (const batch of vectors.batches({ signal })) {

@@ -3,10 +3,10 @@ import { Argument, type Command, Option } from 'commander';
 import { BinceReader } from '../codec/index.js';
 import { NpyWriter } from '../data/index.js';
 import { BinceError } from '../errors.js';
+import { ProgressBar } from '../report/progress_bar.js';
 import { createCommand, type Session, setAction } from './command.js';
 import { checkInput, checkOutput, outputTarget } from './files.js';
 import { type CommonOptions, type RowRange, rowRange } from './options.js';
-import { Progress } from './progress.js';
 import { count, duration, fields, plural } from './terminal.js';
 
 interface DecompressOptions extends CommonOptions {
@@ -149,7 +149,12 @@ async function writeRows(
   { signal, report }: Session,
 ): Promise<void> {
   const writer = await NpyWriter.create(target, { rows: left, channels: reader.info.channels, dtype });
-  const progress = new Progress('decompressing', to - from, 'rows', report.quiet);
+  const progress = new ProgressBar({
+    label: 'decompressing',
+    total: to - from,
+    unit: 'rows',
+    quiet: report.quiet,
+  });
   try {
     for await (const { firstRow, rows, data } of reader.batches({
       ...{ begin: from, end: to, signal, skipDamaged: left < to - from },

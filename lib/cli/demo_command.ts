@@ -10,6 +10,7 @@ import type { Command } from 'commander';
 import { BinceReader, BinceWriter, type CodecModel } from '../codec/index.js';
 import { type ImageDataset, openImageDataset } from '../data/index.js';
 import { fitBottleneck, fitEcsq, vectorsInMemory } from '../fit/index.js';
+import { ProgressBar } from '../report/progress_bar.js';
 import { createCommand, type Session, setAction } from './command.js';
 import { type DemoResult, demoTable, type StoredRows } from './demo/demo_table.js';
 import { losslessSizes } from './demo/lossless_sizes.js';
@@ -17,7 +18,6 @@ import { type Labelled, neighbourAccuracy } from './demo/nearest_neighbour.js';
 import { sparseRows } from './demo/sparse_rows.js';
 import { checkOutput } from './files.js';
 import { type CommonOptions, integer, positiveNumber } from './options.js';
-import { Progress } from './progress.js';
 import { significant } from './terminal.js';
 
 interface DemoOptions extends CommonOptions {
@@ -107,7 +107,12 @@ async function runDemo(folder: string, options: DemoOptions, session: Session): 
   say('entropy-coded scalar quantisation, for comparison');
   const ecsq = await fitEcsq(source, { bits: options.bits, name: 'mnist-ecsq', signal });
   const plain = await storeRows(ecsq.model, bench, signal);
-  const progress = new Progress('training the bottleneck', options.steps, 'steps', report.quiet);
+  const progress = new ProgressBar({
+    label: 'training the bottleneck',
+    total: options.steps,
+    unit: 'steps',
+    quiet: report.quiet,
+  });
   const { model } = await fitBottleneck(source, {
     ...{ bits: options.bits, steps: options.steps, distortion: 'mse', name: 'mnist', signal },
     onProgress: ({ step, bitsPerRow }) => progress.update(step, `${significant(bitsPerRow)} bits a row`),

@@ -3,11 +3,11 @@ import { Argument, type Command, Option } from 'commander';
 import { saveModel } from '../codec/index.js';
 import { openVectors, type VectorFile } from '../data/index.js';
 import { type FitReport, type FittedModel, fitBottleneck, fitEcsq } from '../fit/index.js';
+import { ProgressBar } from '../report/progress_bar.js';
 import { createCommand, type Session, setAction } from './command.js';
 import { usageError } from './failures.js';
 import { checkOutput } from './files.js';
 import { type CommonOptions, integer, positiveNumber } from './options.js';
-import { Progress } from './progress.js';
 import { count, duration, fields, plural, significant } from './terminal.js';
 
 interface FitOptions extends CommonOptions {
@@ -108,18 +108,18 @@ async function fitModel(
   const { bits, name } = options;
   const sampleBytes = options.sample === undefined ? undefined : options.sample * 2 ** 20;
   if (method === 'ecsq') {
-    const progress = new Progress('fitting', 1, 'model', report.quiet);
+    const progress = new ProgressBar({ label: 'fitting', total: 1, unit: 'model', quiet: report.quiet });
     progress.update(0, 'searching the step');
     return fitEcsq(vectors, { bits, step: options.step, name, sampleBytes, signal }).finally(() =>
       progress.end(),
     );
   }
   const { beta, distortion, steps, batch, lr, seed } = options;
-  let progress: Progress | undefined;
+  let progress: ProgressBar | undefined;
   return fitBottleneck(vectors, {
     ...{ bits, beta, distortion, steps, batch, lr, seed, name, sampleBytes, signal },
     onProgress: ({ step, steps: total, bitsPerRow }) => {
-      progress ??= new Progress('training', total, 'steps', report.quiet);
+      progress ??= new ProgressBar({ label: 'training', total: total, unit: 'steps', quiet: report.quiet });
       progress.update(step, `${significant(bitsPerRow)} bits a row`);
     },
   }).finally(() => progress?.end());

@@ -70,7 +70,7 @@ function pixelsOf({ images, height, width, channels }: ImageDataset, index: numb
 
 async function greyPng(pixels: Uint8Array, width: number, height: number): Promise<number> {
   await setImmediate(); // the event loop stays live
-  return smallestPng(pixels, width, height).length;
+  return smallestPng({ pixels, width, height, channels: 1 }).length;
 }
 
 async function sharpSize(

@@ -29,4 +29,5 @@ export {
   type Split,
 } from './open_dataset.js';
 export { type OpenVectorsOptions, openVectors } from './open_vectors.js';
+export { encodePng, type PixelImage, smallestPng } from './png.js';
 export type { BatchOptions, VectorDtype, VectorFile, VectorFormat } from './row_file.js';

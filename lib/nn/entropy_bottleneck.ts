@@ -1,6 +1,7 @@
 /** The bottleneck with a factorised entropy model: a gain and a shift a channel, and a learned density for each. */
 import { factorizedBits } from '../autograd/index.js';
-import { type CodecModel, createModel } from '../codec/model.js';
+import { type CodecModel, createModel, idealBits } from '../codec/model.js';
+import type { WriterOptions } from '../codec/writer.js';
 import { BinceError, describe, invalidArgument } from '../errors.js';
 import { tablesOf } from '../fit/fitted_model.js';
 import { countSymbols } from '../fit/quantizer.js';
@@ -24,7 +25,8 @@ export interface EntropyBottleneckOptions {
   readonly initScale?: number | undefined;
   /**
    * What is handed on in training: noisy values (default) or, with true, rounded ones whose gradient passes as if
-   * nothing had been rounded. The rate is that of noisy values in both cases.
+   * nothing had been rounded, about the medians that were last solved for (0 at first). The rate is that of noisy
+   * values in both cases.
    */
   readonly straightThrough?: boolean | undefined;
   /** Of the noise and the start values; the default generator if absent. */
@@ -133,10 +135,12 @@ export class EntropyBottleneck extends Module {
     return tensor(rows, [rows.length / this.channels, this.channels]);
   }
 
-  /** Copies of what makes symbols of values; `step` is exp(-logGain). */
+  /** What makes symbols of values: steps exp(-logGain), and shifts that medians are part of (files are shorter so). */
   quantizer(): RowQuantizer {
     const step = this.logGain.floats().map((gain) => Math.exp(-gain));
-    return { median: this.medians.floats(), step, shift: this.shift.floats() };
+    const medians = this.medians.floats();
+    const shift = this.shift.floats().map((value, c) => value + medians[c]! * step[c]!);
+    return { median: new Float32Array(this.channels), step, shift };
   }
 
   /** Integer tables of the learned densities about the medians; solves for them first. */
@@ -152,7 +156,7 @@ export class EntropyBottleneck extends Module {
   }
 
   /**
-   * A model of the codec with which files of rows of z are written and read. Its tables are those of the learned
+   * A model of the codec with which files of rows of z are written and read (see {@link shortRowOptions}). Its tables are those of the learned
    * densities; with `sample`, the symbols [n * channels] of rows like those to come, counts decide, and the densities
    * tell what to expect of symbols too rare to count: smaller tables and fewer bits.
    */
@@ -170,6 +174,32 @@ export class EntropyBottleneck extends Module {
       },
     });
   }
+}
+
+/** Bits that a lane's state costs, and bits of a block's section header and index. */
+const kLaneBits = 24;
+const kBlockBits = 100;
+const kLeastBlockRows = 4096;
+const kMostBlockRows = 2 ** 17;
+
+/**
+ * Options for a BinceWriter of short rows (a few bits each): blocks so large, of 4096 to 131072 rows, and lanes so few
+ * that they cost little beside the symbols, 0.1% and 0.01 bit a row where that can be had. Where single rows are read
+ * often smaller blocks serve better.
+ * @param rows how many there will be, if that is known
+ */
+export function shortRowOptions(
+  model: CodecModel,
+  rows: number = Number.POSITIVE_INFINITY,
+): Required<Pick<WriterOptions, 'blockRows' | 'lanes'>> {
+  const allowed = 0.001 * idealBits(model) + 0.01;
+  const cost = (lanes: number) => kBlockBits + kLaneBits * lanes;
+  let blockRows = kLeastBlockRows;
+  while (blockRows < Math.min(rows, kMostBlockRows) && cost(32) > allowed * blockRows) blockRows *= 2;
+  const lanes = ([32, 16, 8, 4, 2] as const).find(
+    (count) => cost(count) <= allowed * Math.min(rows, blockRows),
+  );
+  return { blockRows, lanes: lanes ?? 1 };
 }
 
 function countedTables(channels: number, sample: Int32Array, learned: CdfTables): CdfTables {

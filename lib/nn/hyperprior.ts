@@ -1,5 +1,5 @@
 /** The bottleneck with a Gaussian model whose mean and scale are told by coded side information. */
-import { gaussianBits } from '../autograd/index.js';
+import { gaussianBits, slice } from '../autograd/index.js';
 import { BinceError, invalidArgument } from '../errors.js';
 import { gaussianTables } from '../kernels/build_tables.js';
 import { crc32c, decodeSync, encodeSync } from '../kernels/coding.js';
@@ -39,6 +39,7 @@ export interface HyperpriorOutput extends Bottlenecked {
 const kLeastScale = 0.11;
 const kGreatestScale = 256;
 const kScales = 64;
+const kHalfStep = (kGreatestScale / kLeastScale) ** (0.5 / (kScales - 1));
 const kPreludeBytes = 20;
 const kMagic = 0x31504842;
 /** Of one call, so that bytes that lie cannot ask for any memory they like. */
@@ -101,7 +102,7 @@ export class Hyperprior extends Module {
 
   #predict(side: Tensor): { scale: Tensor; mean: Tensor } {
     const both = this.predictor.forward(side);
-    return { scale: both.slice(1, 0, this.channels), mean: both.slice(1, this.channels) };
+    return { scale: slice(both, 1, 0, this.channels), mean: slice(both, 1, this.channels) };
   }
 
   #check(z: Tensor): void {
@@ -169,7 +170,9 @@ export class Hyperprior extends Module {
     return scope(() =>
       noGrad(() => {
         const { scale, mean } = this.#predict(this.side.dequantize(sideSymbols));
-        return { indexes: gaussianIndexes(scale.floats(), this.#scales), means: mean.floats() };
+        // gaussianIndexes takes the next greater scale of the table; half a step less gives the nearest.
+        const scales = scale.floats().map((value) => value / kHalfStep);
+        return { indexes: gaussianIndexes(scales, this.#scales), means: mean.floats() };
       }),
     );
   }

@@ -14,7 +14,12 @@ export {
 } from './activations.js';
 export type { Pair } from './arguments.js';
 export { Conv2d, type ConvOptions, ConvTranspose2d, type ConvTransposeOptions } from './convolution.js';
-export { type Bottlenecked, EntropyBottleneck, type EntropyBottleneckOptions } from './entropy_bottleneck.js';
+export {
+  type Bottlenecked,
+  EntropyBottleneck,
+  type EntropyBottleneckOptions,
+  shortRowOptions,
+} from './entropy_bottleneck.js';
 export { GDN, type GDNOptions } from './gdn.js';
 export { Hyperprior, type HyperpriorOptions, type HyperpriorOutput } from './hyperprior.js';
 export * from './initializers.js';

@@ -8,6 +8,7 @@ export class Parameter extends Tensor {
   /** Takes over a float32 tensor: it is disposed of, and its memory goes on here. */
   constructor(value: Tensor) {
     if (value.dtype !== 'float32') invalidArgument('a parameter', 'a float32 tensor', value.toString());
+    checkFree(value);
     super(shareStorage(value.storage), value.shape, 'parameter');
     value.dispose();
     this.kept = true;
@@ -19,8 +20,19 @@ export class Parameter extends Tensor {
 export class Buffer extends Tensor {
   /** Takes over a tensor: it is disposed of, and its memory goes on here. */
   constructor(value: Tensor) {
+    checkFree(value);
     super(shareStorage(value.storage), value.shape, 'buffer');
     value.dispose();
     this.kept = true;
   }
+}
+
+/** What another module owns must not be taken from it. */
+function checkFree(value: Tensor): void {
+  if (value instanceof Parameter || value instanceof Buffer)
+    invalidArgument(
+      'value',
+      'a tensor that is no parameter or buffer (tensor(p.floats(), p.shape) copies one)',
+      value,
+    );
 }

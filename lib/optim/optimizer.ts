@@ -96,17 +96,22 @@ export abstract class Optimizer {
   /** One step for every parameter that has a gradient. */
   step(options: StepOptions = {}): void {
     const gradScale = checkRate('gradScale', options.gradScale ?? 1);
-    checkRate('lrScale', this.lrScale);
+    const rates = new Map(this.groups.map((group) => [group, this.#rates(group)]));
     for (const slot of this.#slots) {
       const { parameter, group } = slot;
       const gradient = parameter.grad;
       if (gradient === undefined) continue;
       slot.state ??= this.#makeState(parameter);
       slot.steps += 1;
-      const lr = group.lr * this.lrScale;
-      const { weightDecay } = group;
+      const { lr, weightDecay } = rates.get(group)!;
       this.update({ parameter, gradient, state: slot.state, step: slot.steps, lr, weightDecay, gradScale });
     }
+  }
+
+  /** Checked each step: schedules and callers may set anything. */
+  #rates({ lr, weightDecay }: Group): { lr: number; weightDecay: number } {
+    const scaled = checkRate('lr', lr) * checkRate('lrScale', this.lrScale);
+    return { lr: scaled, weightDecay: checkRate('weightDecay', weightDecay) };
   }
 
   #makeState(parameter: Tensor): Tensor[] {
@@ -143,11 +148,13 @@ export abstract class Optimizer {
     const expected = new Map<string, { shape: readonly number[]; dtype: string }>();
     expected.set('steps', { shape: [this.#slots.length], dtype: 'int32' });
     for (const [i, { parameter }] of this.#slots.entries()) {
-      if (!((steps?.data[i] ?? 1) > 0)) continue;
+      if (!((steps?.data[i] ?? 0) > 0)) continue;
       for (const name of this.#names)
         expected.set(`${i}.${name}`, { shape: parameter.shape, dtype: 'float32' });
     }
     const names = new Set(matchState(owner, expected, state, options));
+    const bad = steps?.data.find((count) => count < 0);
+    if (bad !== undefined) invalidArgument('steps', 'counts of at least 0', bad);
     for (const [i, slot] of this.#slots.entries()) {
       slot.steps = steps?.data[i] ?? slot.steps;
       const keys = this.#names.map((name) => `${i}.${name}`).filter((key) => names.has(key));

@@ -16,8 +16,7 @@ Napi::Value reduce(const Napi::CallbackInfo& info) {
   arguments.check_size("x", product(arguments, {args.outer, args.n, args.inner}), x.size);
   args.x = x.data;
   args.y = arguments.tensor<float>("y", args.outer * args.inner);
-  const size_t bytes = column_workspace(args.n, args.inner) * static_cast<size_t>(args.outer);
-  const TensorCall call(arguments, bytes);
+  const TensorCall call(arguments, reduce_workspace(args.outer, args.n, args.inner));
   if (x.size > 0) call.slot(&TensorOps::reduce, "reduce")(args, call.run());
   return arguments.env().Undefined();
 }

@@ -13,4 +13,8 @@
 #define BINCE_INLINE static inline __attribute__((always_inline, unused))
 #endif
 
+// The same for member functions, which are not `static`; their classes lie in unnamed namespaces or are
+// templates of such.
+#define BINCE_INLINE_MEMBER inline __attribute__((always_inline))
+
 #endif  // BINCE_CORE_INLINE_H_

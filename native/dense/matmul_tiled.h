@@ -17,7 +17,9 @@ using bince::Workspace;
 constexpr int64_t kTasks = 16;              // wanted: enough to share evenly among a few threads
 constexpr int64_t kSmallProduct = 1 << 17;  // multiplications below which waking another thread does not pay
 constexpr int64_t kSmallMatrix = 1 << 21;   // multiplications below which a batch's matrices are the tasks
-constexpr int64_t kPackRows = 48;    // rows of a from which b is packed where it could be read as it is
+constexpr int64_t kPackRows = 48;  // rows of a from which b is packed where it could be read as it is
+constexpr int64_t kPackColumns =
+    64;  // columns of a transposed a from which it is packed: reading down them is slow
 constexpr int64_t kPackDepth = 128;  // depths of b, or of a transposed a, a packing task
 
 // One product of two matrices.
@@ -61,7 +63,7 @@ void plan_product(const MatmulProblem& problem, Workspace* workspace, Product* q
   q->p = problem;
   choose_blocks(q);
   const MatmulProblem& p = q->p;
-  q->pack_a = p.trans_a && p.M >= 1024 && p.N > 2 * kPanelColumns;
+  q->pack_a = p.trans_a && p.M >= kPackColumns && p.N > 2 * kPanelColumns;
   q->pack_b = p.trans_b || p.N % kLanes != 0 || p.M >= kPackRows;
   q->b_panels = q->pack_b ? carve_floats(workspace, packed_size(p.K, p.N)) : nullptr;
   q->a_panels = q->pack_a ? carve_floats(workspace, parts_of(p.M, kTileRows) * kTileRows * p.K) : nullptr;

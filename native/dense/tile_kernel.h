@@ -16,6 +16,8 @@ namespace {
 // A panel of b has two vectors of columns.  Depth goes in blocks: a block of a panel stays in the first-level
 // cache.
 constexpr int64_t kPanelColumns = 2 * kLanes, kDepthBlock = 384;
+constexpr int64_t kPrefetch =
+    8;  // steps of depth: a panel and its rows of a are a little too much for that cache
 
 BINCE_INLINE int64_t smaller(int64_t a, int64_t b) {
   return a < b ? a : b;
@@ -65,6 +67,8 @@ __attribute__((noinline)) void tile_kernel(const BlockProduct& p, int64_t row, i
   const int64_t* const end = p.a_depth + p.depth;
   for (const int64_t* k = p.a_depth; k != end; ++k, b += b_stride) {
     const int64_t at = *k;
+    __builtin_prefetch(b + kPrefetch * b_stride);
+    if (kVectors == 2) __builtin_prefetch(b + kPrefetch * b_stride + kLanes);
     const Vec b_low = v_load(b), b_high = kVectors == 2 ? v_load(b + kLanes) : v_zero();
 #pragma GCC unroll 12
     for (int i = 0; i < kRows; ++i) {

@@ -6,26 +6,30 @@
 
 namespace bince {
 
+// The blocks with these counters, one a lane: counter[4] becomes their random words.
+template <class L>
+BINCE_INLINE void lane_philox(typename L::U counter[4], uint32_t key0, uint32_t key1) {
+  using U = typename L::U;
+  for (int round = 0; round < 10; ++round) {
+    U high0, low0, high1, low1;
+    L::multiply_wide(counter[0], BINCE_PHILOX_M0, &high0, &low0);
+    L::multiply_wide(counter[2], BINCE_PHILOX_M1, &high1, &low1);
+    counter[0] = L::uxor(L::uxor(high1, counter[1]), L::uset(key0));
+    counter[2] = L::uxor(L::uxor(high0, counter[3]), L::uset(key1));
+    counter[1] = low1;
+    counter[3] = low0;
+    key0 += BINCE_PHILOX_W0;
+    key1 += BINCE_PHILOX_W1;
+  }
+}
+
 // The noise of rows 4 * row_block .. + 3 in the columns given a lane: noise[4].
 template <class L>
 BINCE_INLINE void lane_noise(uint64_t seed, uint64_t row_block, typename L::U columns,
                              typename L::V noise[4]) {
-  using U = typename L::U;
-  U c0 = columns, c1 = L::uset(static_cast<uint32_t>(row_block));
-  U c2 = L::uset(static_cast<uint32_t>(row_block >> 32)), c3 = L::uset(0);
-  uint32_t key0 = static_cast<uint32_t>(seed), key1 = static_cast<uint32_t>(seed >> 32);
-  for (int round = 0; round < 10; ++round) {
-    U high0, low0, high1, low1;
-    L::multiply_wide(c0, BINCE_PHILOX_M0, &high0, &low0);
-    L::multiply_wide(c2, BINCE_PHILOX_M1, &high1, &low1);
-    c0 = L::uxor(L::uxor(high1, c1), L::uset(key0));
-    c2 = L::uxor(L::uxor(high0, c3), L::uset(key1));
-    c1 = low1;
-    c3 = low0;
-    key0 += BINCE_PHILOX_W0;
-    key1 += BINCE_PHILOX_W1;
-  }
-  const U words[4] = {c0, c1, c2, c3};
+  typename L::U words[4] = {columns, L::uset(static_cast<uint32_t>(row_block)),
+                            L::uset(static_cast<uint32_t>(row_block >> 32)), L::uset(0)};
+  lane_philox<L>(words, static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32));
   for (int i = 0; i < 4; ++i)
     noise[i] = L::mul(L::add(L::upper_23_signed(words[i]), L::set(0.5f)), L::set(1.0f / 8388608.0f));
 }

@@ -280,7 +280,7 @@ struct TensorOps {
   void (*binary)(const BinaryArgs& args, const Run& run);
   void (*copy_strided)(const CopyArgs& args, const Run& run);
   void (*convert)(const ConvertArgs& args, const Run& run);
-  void (*reduce)(const ReduceArgs& args, const Run& run);  // workspace: column_workspace(n, inner) * outer
+  void (*reduce)(const ReduceArgs& args, const Run& run);  // workspace: reduce_workspace(args)
   void (*argmax)(const ArgmaxArgs& args, const Run& run);
   void (*gather_rows)(const GatherArgs& args, const Run& run);
   void (*scatter_add_rows)(const GatherArgs& args, const Run& run);
@@ -309,6 +309,7 @@ struct TensorOps {
 
 // Bytes for the partial sums of [rows][columns] over the rows, whatever the backend.
 size_t column_workspace(int64_t rows, int64_t columns);
+size_t reduce_workspace(int64_t outer, int64_t n, int64_t inner);
 
 // Each fills the slots of its operations; faster backends fill over a copy of the next slower one's table.
 void fill_elementwise_ref(TensorOps* ops);
@@ -321,6 +322,28 @@ void fill_normalization_ref(TensorOps* ops);
 void fill_pool_ref(TensorOps* ops);
 void fill_upsample_ref(TensorOps* ops);
 void fill_optimizer_ref(TensorOps* ops);
+#if defined(BINCE_X86)
+void fill_elementwise_avx2(TensorOps* ops);
+void fill_broadcast_avx2(TensorOps* ops);
+void fill_reduce_avx2(TensorOps* ops);
+void fill_gather_avx2(TensorOps* ops);
+void fill_random_avx2(TensorOps* ops);
+void fill_softmax_avx2(TensorOps* ops);
+void fill_normalization_avx2(TensorOps* ops);
+void fill_pool_avx2(TensorOps* ops);
+void fill_upsample_avx2(TensorOps* ops);
+void fill_optimizer_avx2(TensorOps* ops);
+void fill_elementwise_avx512(TensorOps* ops);
+void fill_broadcast_avx512(TensorOps* ops);
+void fill_reduce_avx512(TensorOps* ops);
+void fill_gather_avx512(TensorOps* ops);
+void fill_random_avx512(TensorOps* ops);
+void fill_softmax_avx512(TensorOps* ops);
+void fill_normalization_avx512(TensorOps* ops);
+void fill_pool_avx512(TensorOps* ops);
+void fill_upsample_avx512(TensorOps* ops);
+void fill_optimizer_avx512(TensorOps* ops);
+#endif
 
 }  // namespace bince
 

@@ -19,6 +19,29 @@ const TensorOps* tensor_ops(Backend backend) {
       fill_upsample_ref(&ops[0]);
       fill_optimizer_ref(&ops[0]);
       ops[1] = ops[2] = ops[0];
+#if defined(BINCE_X86)
+      fill_elementwise_avx2(&ops[1]);
+      fill_broadcast_avx2(&ops[1]);
+      fill_reduce_avx2(&ops[1]);
+      fill_gather_avx2(&ops[1]);
+      fill_random_avx2(&ops[1]);
+      fill_softmax_avx2(&ops[1]);
+      fill_normalization_avx2(&ops[1]);
+      fill_pool_avx2(&ops[1]);
+      fill_upsample_avx2(&ops[1]);
+      fill_optimizer_avx2(&ops[1]);
+      ops[2] = ops[1];
+      fill_elementwise_avx512(&ops[2]);
+      fill_broadcast_avx512(&ops[2]);
+      fill_reduce_avx512(&ops[2]);
+      fill_gather_avx512(&ops[2]);
+      fill_random_avx512(&ops[2]);
+      fill_softmax_avx512(&ops[2]);
+      fill_normalization_avx512(&ops[2]);
+      fill_pool_avx512(&ops[2]);
+      fill_upsample_avx512(&ops[2]);
+      fill_optimizer_avx512(&ops[2]);
+#endif
     }
   };
   static const Tables tables;
@@ -27,6 +50,11 @@ const TensorOps* tensor_ops(Backend backend) {
 
 size_t column_workspace(int64_t rows, int64_t columns) {
   return column_partials_bytes(rows, columns);
+}
+
+size_t reduce_workspace(int64_t outer, int64_t n, int64_t inner) {
+  if (inner != 1) return column_partials_bytes(n, inner);
+  return outer < kSharedRows ? static_cast<size_t>(outer) * column_partials_bytes(n, 1) : 0;
 }
 
 }  // namespace bince

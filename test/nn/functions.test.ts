@@ -1,4 +1,5 @@
 import { describe, it } from 'vitest';
+import type { Tensor } from '../../lib/index.js';
 import {
   avgPool2d,
   bceWithLogits,
@@ -10,7 +11,6 @@ import {
 } from '../../lib/index.js';
 import { AvgPool2d, MaxPool2d, Upsample2d } from '../../lib/nn/index.js';
 import { channelsLast, expectClose, type GoldenRun, golden, tensorOf } from './golden.js';
-import type { Tensor } from '../../lib/index.js';
 
 /** A function of one tensor, forward and backward. */
 function expectRun(run: GoldenRun, apply: (x: Tensor) => Tensor): void {

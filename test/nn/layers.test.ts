@@ -1,17 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import type { Tensor } from '../../lib/index.js';
 import {
+  type ActivationName,
   BasicBlock,
   BatchNorm,
   Conv2d,
   ConvTranspose2d,
+  ELU,
   GDN,
-  LayerNorm,
   type Layer,
+  LayerNorm,
+  LeakyReLU,
   Linear,
-  makeActivation,
-  type ActivationName,
   type Module,
+  makeActivation,
 } from '../../lib/nn/index.js';
 import {
   channelsLast,
@@ -69,15 +71,18 @@ describe('layers against PyTorch', () => {
     expectPass(layer, { ...each, x: inputs['input']!, dx: gradients['input']! }, weights(gradients));
   });
 
-  it.each(golden.convTranspose2d.map((each, i) => [i, each] as const))('ConvTranspose2d, case %i', (_, each) => {
-    const { inputs, gradients, stride, padding, outputPadding } = each;
-    // PyTorch's is [in, out, kh, kw], ours [kh, kw, out, in].
-    const [channels, outputs, kh, kw] = inputs['weight']!.shape as [number, number, number, number];
-    const layer = new ConvTranspose2d(channels, outputs, [kh, kw], { stride, padding, outputPadding });
-    const weights = (from: typeof inputs) => ({ weight: weightLast(from['weight']!), bias: from['bias']! });
-    setParameters(layer, weights(inputs));
-    expectPass(layer, { ...each, x: inputs['input']!, dx: gradients['input']! }, weights(gradients));
-  });
+  it.each(golden.convTranspose2d.map((each, i) => [i, each] as const))(
+    'ConvTranspose2d, case %i',
+    (_, each) => {
+      const { inputs, gradients, stride, padding, outputPadding } = each;
+      // PyTorch's is [in, out, kh, kw], ours [kh, kw, out, in].
+      const [channels, outputs, kh, kw] = inputs['weight']!.shape as [number, number, number, number];
+      const layer = new ConvTranspose2d(channels, outputs, [kh, kw], { stride, padding, outputPadding });
+      const weights = (from: typeof inputs) => ({ weight: weightLast(from['weight']!), bias: from['bias']! });
+      setParameters(layer, weights(inputs));
+      expectPass(layer, { ...each, x: inputs['input']!, dx: gradients['input']! }, weights(gradients));
+    },
+  );
 
   const expectBatchNorm = (layer: BatchNorm, values: GoldenBatchNorm) => {
     setParameters(layer, { weight: values.weight, bias: values.bias });
@@ -128,16 +133,18 @@ describe('layers against PyTorch', () => {
   });
 
   it.each(Object.entries(golden.activations))('%s', (name, { inputs, y, dy, gradients }) => {
-    const layer = makeActivation(name as ActivationName);
-    if (name === 'leakyRelu') Object.assign(layer, { slope: 0.1 });
-    if (name === 'elu') Object.assign(layer, { alpha: 0.75 });
+    const special: Record<string, Layer> = { leakyRelu: new LeakyReLU(0.1), elu: new ELU(0.75) };
+    const layer = special[name] ?? makeActivation(name as ActivationName);
     expectPass(layer, { x: inputs['input']!, y, dy, dx: gradients['input']! }, {}, 1e-6);
   });
 
   it.each([false, true])('GDN, inverse %s', (inverse) => {
     const { inputs, y, dy, gradients } = inverse ? golden.inverseGdn : golden.gdn;
     const layer = new GDN(3, { inverse });
-    const weights = (from: typeof inputs) => ({ beta: from['beta']!, gamma: permuted(from['gamma']!, [1, 0]) });
+    const weights = (from: typeof inputs) => ({
+      beta: from['beta']!,
+      gamma: permuted(from['gamma']!, [1, 0]),
+    });
     setParameters(layer, weights(inputs));
     expectPass(layer, { x: inputs['input']!, y, dy, dx: gradients['input']! }, weights(gradients), 1e-5);
   });

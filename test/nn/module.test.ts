@@ -18,11 +18,11 @@ import {
   normal,
   Parameter,
   ReLU,
-  ResNet18,
   Residual,
-  saveModule,
+  ResNet18,
   Sequential,
   type StateDict,
+  saveModule,
   xavierUniform,
 } from '../../lib/nn/index.js';
 
@@ -56,15 +56,29 @@ describe('modules', () => {
       'heads.b.x.bias',
       'scale',
     ]);
-    expect([...net.namedBuffers().keys()]).toEqual(['blocks.0.runningMean', 'blocks.0.runningVariance', 'table']);
+    expect([...net.namedBuffers().keys()]).toEqual([
+      'blocks.0.runningMean',
+      'blocks.0.runningVariance',
+      'table',
+    ]);
     expect([...net.namedModules().keys()].slice(0, 4)).toEqual(['', 'stem', 'blocks.0', 'blocks.1']);
     expect(net.parameterCount()).toBe(12 + 3 + 6 + 6 + 3 + 3 + 1);
   });
 
   it('switches all parts between training and evaluation', () => {
     const net = new Net();
-    expect(net.eval().modules().every((module) => !module.training)).toBe(true);
-    expect(net.train().modules().every((module) => module.training)).toBe(true);
+    expect(
+      net
+        .eval()
+        .modules()
+        .every((module) => !module.training),
+    ).toBe(true);
+    expect(
+      net
+        .train()
+        .modules()
+        .every((module) => module.training),
+    ).toBe(true);
   });
 
   it('a state dict goes round, and is a copy', () => {
@@ -87,7 +101,9 @@ describe('modules', () => {
       return () => net.loadStateDict(state);
     };
     expect(changed((state) => state.delete('stem.bias'))).toThrow("the state of Net lacks 'stem.bias'");
-    expect(changed((state) => state.set('more', state.get('scale')!))).toThrow("has 'more', which Net has not");
+    expect(changed((state) => state.set('more', state.get('scale')!))).toThrow(
+      "has 'more', which Net has not",
+    );
     const wrong = { dtype: 'float32', shape: [3, 4], data: new Float32Array(12) } as const;
     expect(changed((state) => state.set('stem.weight', wrong))).toThrow(
       "'stem.weight' expected float32 [4, 3], received float32 [3, 4]",
@@ -105,11 +121,21 @@ describe('modules', () => {
   it('freezes and frees', () => {
     const before = memory().tensors;
     const net = new Sequential(new Linear(3, 4), new BatchNorm(4), new Linear(4, 1));
-    scope(() => net.forward(randn([5, 3])).sum().backward());
+    scope(() =>
+      net
+        .forward(randn([5, 3]))
+        .sum()
+        .backward(),
+    );
     expect(net.parameters().every(({ grad }) => grad !== undefined)).toBe(true);
     net.layers[0]!.requireGrad(false);
     net.zeroGrad();
-    scope(() => net.forward(randn([5, 3])).sum().backward());
+    scope(() =>
+      net
+        .forward(randn([5, 3]))
+        .sum()
+        .backward(),
+    );
     expect([...net.namedParameters()].filter(([, { grad }]) => grad).map(([name]) => name)).toEqual([
       'layers.1.weight',
       'layers.1.bias',
@@ -127,7 +153,12 @@ describe('modules', () => {
 
   it('layers say what is wrong', () => {
     expect(() => new Linear(0, 3)).toThrow('inputs: expected a positive whole number, received 0');
-    expect(() => new Conv2d(1, 1, 0)).toThrow('kernel: expected a whole number of at least 1, or two of them');
+    expect(() => new Conv2d(1, 1, 0)).toThrow(
+      'kernel: expected a whole number of at least 1, or two of them',
+    );
+    expect(() => new Parameter(new Linear(1, 1).weight)).toThrow(
+      'value: expected a tensor that is no parameter',
+    );
     expect(() => new Dropout(1)).toThrow('p: expected a probability from 0 to below 1, received 1');
     // @ts-expect-error a layer
     expect(() => new Sequential(3)).toThrow('layers[0]: expected a Module');
@@ -158,9 +189,15 @@ describe('files of modules', () => {
     await saveModule(path, new Linear(2, 2));
     const bytes = await readFile(path);
     const net = new Net();
-    await expect(loadModule(path, net)).rejects.toThrow(/other\.safetensors: the state of Net lacks 'stem.weight'/);
+    await expect(loadModule(path, net)).rejects.toThrow(
+      /other\.safetensors: the state of Net lacks 'stem.weight'/,
+    );
     await expect(loadModule(join(folder, 'none'), net)).rejects.toMatchObject({ code: 'BINCE_NOT_FOUND' });
-    for (const damaged of [bytes.subarray(0, bytes.length - 3), bytes.subarray(0, 5), bytes.map((b) => b ^ 85)]) {
+    for (const damaged of [
+      bytes.subarray(0, bytes.length - 3),
+      bytes.subarray(0, 5),
+      bytes.map((b) => b ^ 85),
+    ]) {
       await writeFile(path, damaged);
       await expect(loadModule(path, net)).rejects.toMatchObject({ code: 'BINCE_CORRUPT_DATA' });
     }
@@ -218,7 +255,11 @@ describe('networks', () => {
     });
     for (const [name, { grad }] of net.namedParameters()) {
       const values = grad?.floats() ?? [];
-      expect([name, values.some((value) => value !== 0), values.every(Number.isFinite)]).toEqual([name, true, true]);
+      expect([name, values.some((value) => value !== 0), values.every(Number.isFinite)]).toEqual([
+        name,
+        true,
+        true,
+      ]);
     }
     expect(net.features(zeros([2, 16, 16, 3])).shape).toEqual([2, 512]);
     net.dispose();

@@ -89,6 +89,9 @@ describe('optimisers', () => {
     expect(() => new SGD([p], { lr: Number.NaN })).toThrow('lr: expected a finite number');
     expect(() => new SGD([p], { nesterov: true })).toThrow('nesterov: expected a momentum above 0');
     expect(() => new Adam([p], { betas: [0.9, 1] })).toThrow('betas[1]: expected a number from 0 to below 1');
+    const optimizer = new SGD([p]);
+    optimizer.lrScale = Number.NaN;
+    expect(() => optimizer.step()).toThrow('lrScale: expected a finite number of at least 0, received NaN');
     // @ts-expect-error an array of numbers
     expect(() => new SGD([1, 2])).toThrow('a group like the others');
   });

@@ -46,15 +46,16 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
       'BINCE_INVALID_ARGUMENT',
       `matmul: expected equal inner sizes, received ${describeShape(a.shape)}${transposeA ? ' transposed' : ''} and ${describeShape(b.shape)}${transposeB ? ' transposed' : ''}: ${K} and ${inner}`,
     );
+  if (K === 0 || N === 0)
+    invalidArgument('matmul', 'inner and outer sizes of at least 1', describeShape(b.shape));
   if (bias !== undefined) {
     checkTensor('matmul: bias', bias);
     if (bias.size !== N || bias.rank !== 1)
       invalidArgument('matmul: bias', `shape [${N}]`, describeShape(bias.shape));
   }
   if (b.rank === 2 && !transposeA) {
-    const rows = a.size / Math.max(K, 1);
     const shape = [...a.shape.slice(0, -1), N];
-    if (K > 0) return product({ batch: 1, M: rows, N, K }, a, false, b, transposeB, bias, shape);
+    return product({ batch: 1, M: a.size / K, N, K }, a, false, b, transposeB, bias, shape);
   }
   const leading = broadcastShape('matmul', a.shape.slice(0, -2), b.shape.slice(0, -2));
   const batch = elementsOf(leading);
@@ -62,7 +63,10 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
     const shape = [...leading, ...x.shape.slice(-2)];
     return sameShape(shape, x.shape) ? x : expand(x, shape);
   };
-  return product({ batch, M, N, K }, full(a), transposeA, full(b), transposeB, bias, [...leading, M, N]);
+  const [fullA, fullB] = [full(a), full(b)];
+  const c = product({ batch, M, N, K }, fullA, transposeA, fullB, transposeB, bias, [...leading, M, N]);
+  if (!c.requiresGrad) for (const each of [fullA, fullB]) if (each !== a && each !== b) each.dispose();
+  return c;
 }
 
 function product(
@@ -90,7 +94,8 @@ function product(
     }
     if (bias?.requiresGrad) {
       dbias = emptyTensor(bias.shape, 'matmul');
-      native().reduceSync(0, dc.handle, 1, batch * M, N, dbias.handle);
+      if (dc.size === 0) native().fillSync(dbias.handle, 0);
+      else native().reduceSync(0, dc.handle, 1, batch * M, N, dbias.handle);
     }
     return [da, db, dbias];
   });
@@ -105,6 +110,12 @@ function multiply(
   bias: Tensor | undefined,
   c: Tensor,
 ): void {
+  if (c.size === 0) return;
+  // The derivative of a product of no rows.
+  if (K === 0) {
+    native().fillSync(c.handle, 0);
+    return;
+  }
   native().matmulSync(
     batch,
     M,
@@ -133,6 +144,8 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
       `${describeShape(x.shape)} and ${describeShape(weight.shape)}`,
     );
   const [inputs, outputs] = weight.shape as [number, number];
+  if (weight.size === 0)
+    invalidArgument('linear: weight', 'at least one input and output', describeShape(weight.shape));
   if (bias !== undefined && (checkTensor('linear: bias', bias).rank !== 1 || bias.size !== outputs))
     invalidArgument('linear: bias', `shape [${outputs}]`, describeShape(bias.shape));
   const shape = [...x.shape.slice(0, -1), outputs];

@@ -163,7 +163,9 @@ export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
     shape.splice(along, 0, 1);
     return reshape(each, shape);
   });
-  return concat(widened, along);
+  const y = concat(widened, along);
+  if (!y.requiresGrad) for (const each of widened) each.dispose();
+  return y;
 }
 
 /** `value` around x: a pair [before, after] for every axis. float32 only. */

@@ -1,5 +1,6 @@
 /** The demo's result as a table with a line of explanation for each column. */
-import { count, duration, paint, significant } from '../terminal.js';
+import { textTable } from '../../report/table.js';
+import { count, duration, significant } from '../terminal.js';
 
 export interface StoredRows {
   readonly name: string;
@@ -41,18 +42,13 @@ export function demoTable(result: DemoResult): string {
       ...[significant(meanSquaredError), `${psnr.toFixed(1)} dB`, percent(accuracy, 2)],
     ]),
   ];
-  const widths = columns.map((title, c) => Math.max(title.length, ...rows.map((row) => row[c]!.length)));
-  const line = (cells: readonly string[]) =>
-    cells.map((cell, c) => (c === 0 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!))).join('   ');
   const trained = result.lossy.at(-1)!;
   const smallest = Math.min(...result.lossless.map(({ bitsPerRow }) => bitsPerRow));
   return [
     '',
     `${count(result.testRows)} MNIST test images as rows of 784 floats; models fitted to the ${count(result.trainRows)} training images.`,
     '',
-    paint(process.stdout, 'bold', line(columns)),
-    widths.map((width) => '─'.repeat(width)).join('───'),
-    ...rows.map((row, i) => (i === rows.length - 1 ? paint(process.stdout, 'green', line(row)) : line(row))),
+    textTable({ columns, rows }, { style: (row) => (row === rows.length - 1 ? 'green' : undefined) }),
     '',
     `bits a row   bytes of the whole file, with its header and tables, x 8 / rows. Of the trained bottleneck's`,
     `             ${trained.bitsPerRow.toFixed(1)} bits, ${trained.headerBitsPerRow.toFixed(1)} are the header with the tables; ${trained.idealBitsPerRow.toFixed(1)} is the rows' cross-entropy, the ideal.`,

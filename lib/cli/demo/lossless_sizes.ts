@@ -27,7 +27,7 @@ export async function losslessSizes(
   let gzipEach = 0;
   for (let at = 0; at < pixels.length; at += size) {
     const image = pixels.subarray(at, at + size);
-    png += smallestPng(image, width, height).length;
+    png += smallestPng({ pixels: image, width, height, channels: 1 }).length;
     gzipEach += gzipSync(image, gzipOptions).length;
     await turn();
   }
