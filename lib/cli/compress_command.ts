@@ -1,10 +1,12 @@
-/** `bince compress`: vectors and a model to a .bince file. */
+/** `bince compress`: vectors and a model, or images and a training run, to a .bince file. */
 import { Argument, type Command, Option } from 'commander';
 import { BinceWriter, type CodecModel, type WriterStatistics } from '../codec/index.js';
 import { openVectors, type VectorFile } from '../data/index.js';
 import { BinceError } from '../errors.js';
 import { ProgressBar } from '../report/progress_bar.js';
 import { createCommand, type Session, setAction } from './command.js';
+import { compressWithRun, isRun } from './compress_run.js';
+import { usageError } from './failures.js';
 import { checkOutput, outputTarget } from './files.js';
 import { openModel } from './open_model.js';
 import { type CommonOptions, integer } from './options.js';
@@ -16,21 +18,28 @@ interface CompressOptions extends CommonOptions {
   readonly coder?: 'rans' | 'range';
   readonly blockRows?: number;
   readonly tensor?: string;
+  readonly split?: 'train' | 'test';
 }
 
 export function compressCommand(): Command {
   const command = createCommand({
     name: 'compress',
-    summary: 'write vectors to a .bince file with a model',
+    summary: 'write vectors with a model, or images with a training run, to a .bince file',
     examples: [
       'compress embeddings.npy -m model.safetensors -o embeddings.bince',
       'compress embeddings.npy -m model.safetensors -o small-blocks.bince --block-rows 256',
       'compress embeddings.npy -m model.safetensors -o - | ssh host "cat > embeddings.bince"',
+      'compress photos/ -m runs/vic-mnist -o photos.bince',
     ],
   });
   command
-    .addArgument(new Argument('<vectors>', 'one vector a row: .npy (f4, f2, f8), .safetensors or .fvecs'))
-    .requiredOption('-m, --model <file>', 'the model, made by fit or import')
+    .addArgument(
+      new Argument(
+        '<vectors>',
+        'one vector a row: .npy (f4, f2, f8), .safetensors or .fvecs; with a run: images, or a data set (mnist)',
+      ),
+    )
+    .requiredOption('-m, --model <file>', 'the model, made by fit or import; or a run folder of train')
     .requiredOption('-o, --output <file>', 'the .bince file; - for stdout')
     .addOption(new Option('--coder <name>', 'entropy coder (default: rans)').choices(['rans', 'range']))
     .option(
@@ -38,8 +47,17 @@ export function compressCommand(): Command {
       'rows of a block, the unit of random access (default: 4096)',
       integer(1, 1 << 20),
     )
-    .option('--tensor <name>', 'which tensor of a .safetensors file');
+    .option('--tensor <name>', 'which tensor of a .safetensors file')
+    .addOption(
+      new Option('--split <name>', 'with a run: which part of a data set (default: test)').choices([
+        'train',
+        'test',
+      ]),
+    );
   return setAction<CompressOptions>(command, async (session, options, [path]) => {
+    if (await isRun(options.model)) return await compressWithRun(path!, options, session);
+    if (options.split)
+      usageError('--split goes with a training run', 'name one: -m runs/NAME, or leave --split out');
     const target = outputTarget(options.output, session.report.json);
     await checkOutput(options.output, path!, options.model);
     const vectors = await openVectors(path!, options);

@@ -13,6 +13,9 @@ function version(): string {
 
 /** In the order of the help. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  train: async () => (await import('./train_command.js')).trainCommand(),
+  eval: async () => (await import('./eval_command.js')).evalCommand(),
+  plot: async () => (await import('./plot_command.js')).plotCommand(),
   fit: async () => (await import('./fit_command.js')).fitCommand(),
   compress: async () => (await import('./compress_command.js')).compressCommand(),
   decompress: async () => (await import('./decompress_command.js')).decompressCommand(),
@@ -42,6 +45,7 @@ async function createProgram(asked: string | undefined): Promise<Command> {
     'after',
     `
 Examples:
+  bince train bince --data mnist
   bince fit embeddings.npy -o model.safetensors --bits 1000
   bince compress embeddings.npy -m model.safetensors -o embeddings.bince
   bince decompress embeddings.bince -o back.npy --rows 0:100
