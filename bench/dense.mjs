@@ -105,7 +105,7 @@ function fastest(call, count) {
 /** One pass of one shape: rounds of the fastest of a few calls, ours and the peer's in turn. */
 async function compare(shape, pass, rounds, peer, log) {
   const { threads, backend } = describe();
-  const count = Math.max(2, Math.min(100, Math.round(4e9 / shape.flops)));
+  const count = Math.max(2, Math.min(30, Math.round(1e9 / shape.flops)));
   const ours = [];
   const theirs = [];
   for (let round = -1; round < rounds; ++round) {

@@ -76,6 +76,15 @@ DenseOps dense_avx2();
 DenseOps dense_avx512();
 #endif
 
+#if defined(BINCE_BLAS)
+// The table of a SIMD backend with a BLAS for large products (matmul_blas.cc).
+DenseOps with_blas(Backend backend, DenseOps ops);
+#else
+static inline DenseOps with_blas(Backend, DenseOps ops) {
+  return ops;
+}
+#endif
+
 }  // namespace bince
 
 #endif  // BINCE_DENSE_DENSE_OPS_H_

@@ -30,8 +30,8 @@ DenseOps completed(DenseOps ops, const DenseOps& slower) {
 const DenseOps* dense_ops(Backend backend) {
   static const DenseOps ref = dense_ref();
 #if defined(BINCE_X86)
-  static const DenseOps avx2 = completed(dense_avx2(), ref);
-  static const DenseOps avx512 = completed(dense_avx512(), avx2);
+  static const DenseOps avx2 = with_blas(Backend::kAvx2, completed(dense_avx2(), ref));
+  static const DenseOps avx512 = with_blas(Backend::kAvx512, completed(dense_avx512(), avx2));
 #endif
   switch (backend) {
 #if defined(BINCE_X86)

@@ -5,13 +5,12 @@
 #ifndef BINCE_DENSE_MATMUL_TILED_H_
 #define BINCE_DENSE_MATMUL_TILED_H_
 
+#include "native/dense/matmul_narrow.h"
 #include "native/dense/pack.h"
 
 namespace {
 
-using bince::MatmulProblem;
 using bince::Run;
-using bince::ThreadPool;
 using bince::Workspace;
 
 constexpr int64_t kTasks = 16;              // wanted: enough to share evenly among a few threads
@@ -143,11 +142,12 @@ void reduce_task(void* argument, int64_t row, int) {
 }
 
 void run_product(const MatmulProblem& problem, ThreadPool* pool, char* base) {
+  if (problem.M * problem.N * problem.K < kSmallProduct) pool = nullptr;
+  if (is_narrow(problem)) return run_narrow(problem, pool, reinterpret_cast<float*>(base));
   Workspace workspace;
   workspace.base = base;
   Product q;
   plan_product(problem, &workspace, &q);
-  if (problem.M * problem.N * problem.K < kSmallProduct) pool = nullptr;
   if (q.pack_a || q.pack_b) {
     const bool little = !q.pack_a && problem.N * problem.K < kSmallProduct / 4;
     run_tasks(little ? nullptr : pool, parts_of(problem.K, kPackDepth), pack_task, &q);
@@ -183,7 +183,10 @@ size_t matmul_workspace(const MatmulProblem& problem, int threads) {
   const MatmulProblem p = folded(problem);
   Workspace counted;
   Product q;
-  plan_product(p, &counted, &q);
+  if (is_narrow(p))
+    carve_floats(&counted, narrow_size(p));
+  else
+    plan_product(p, &counted, &q);
   return by_matrix(p) ? counted.used * static_cast<size_t>(threads) : counted.used;
 }
 

@@ -91,6 +91,16 @@ TEST(many_rows) {
   check_matmul({1, 2, 257, 1024, true, false, false, false, false, false});
 }
 
+TEST(few_columns) {
+  for (int form = 0; form < 4; ++form)
+    for (int64_t columns = 1; columns <= 5; ++columns) {
+      check_matmul(
+          {1, 80, columns, 37, (form & 1) != 0, (form & 2) != 0, false, false, columns == 2, columns == 3});
+      check_matmul({1, 199, columns, 64, (form & 1) != 0, (form & 2) != 0, false, false, true, true});
+      check_matmul({3, 16, columns, 5, (form & 1) != 0, (form & 2) != 0, false, false, false, false});
+    }
+}
+
 TEST(batches) {
   for (int form = 0; form < 4; ++form)
     for (int shared = 0; shared < 4; ++shared)
