@@ -200,6 +200,19 @@ TEST(binary_cross_entropy) {
   }
 }
 
+TEST(binary_cross_entropy_derivative) {
+  Machine reference("ref", 1);
+  const Floats x = random_floats(12, 63), t = {0, 1, 0.5f, 1, 0, 0.2f, 1, 1, 0, 0, 0.9f, 1};
+  const auto f = [&](const Floats& at) {
+    Floats loss(3);
+    reference.ops().bce_with_logits({3, 4, at.data(), t.data(), loss.data(), nullptr}, reference.run());
+    return loss;
+  };
+  Floats loss(3), d(12);
+  reference.ops().bce_with_logits({3, 4, x.data(), t.data(), loss.data(), d.data()}, reference.run());
+  check_gradient("bce", f, x, {1, 1, 1}, d, 2e-3);
+}
+
 TEST(optimiser_steps) {
   for (const int64_t n : {1, 17, 1009, 70001})
     for (int variant = 0; variant < 4; ++variant) {
