@@ -29,6 +29,7 @@ function summary(samples) {
 
 const cases = [
   { name: 'mnist', side: 28, channels: 1, withPeer: true, target: 100_000 },
+  { name: 'mnistViews', side: 28, channels: 1, target: 80_000 },
   { name: 'mnist', side: 32, channels: 3, withPeer: true },
   { name: 'amdim', side: 32, channels: 3 },
   { name: 'simclr', side: 32, channels: 3 },
@@ -67,7 +68,7 @@ async function compare(peer, { name, side, channels, withPeer, target }, turns) 
     unit: 'images/s',
     ours: summary(ours),
   };
-  if (!withPeer) return result;
+  if (!withPeer) return target ? { ...result, target } : result;
   if (!peer) return { ...result, note: 'no peer: /usr/bin/python3 has no torch' };
   const other = { name: 'PyTorch, affine_grid and grid_sample', ...summary(theirs) };
   const more = target && `target ${target} images/s; `;

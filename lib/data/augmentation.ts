@@ -102,6 +102,31 @@ export interface ResizeStep {
   readonly size: Size;
 }
 
+/**
+ * A pose normaliser without learned parameters, computed from the image alone: one bilinear resample brings the
+ * centroid of its values (all channels; below 0 counts as 0) to the centre, their RMS radius (the root of half the trace
+ * of their covariance) to `radius`, and removes a share of the anisotropy: standard deviations s1 >= s2 along the
+ * principal axes get the ratio (s1 / s2)^(1 - anisotropy). The axes stay, so nothing is rotated. Outside is 0; an image
+ * of zeros stays as it is. 1e-3 (half the shorter side)^2 is added to both variances first, so that specks stay small.
+ */
+export interface MomentsStep extends Chance {
+  /** As a share of half the shorter side, 0.4 by default. */
+  readonly radius?: number;
+  /** From 0 (none) to 1 (all, a round distribution), 0.7 by default; or a range from which it is drawn. */
+  readonly anisotropy?: number | readonly [low: number, high: number];
+}
+
+/**
+ * A smooth random displacement, in the manner of Simard et al. (2003): the nodes of a grid over the image, from corner
+ * to corner, get normal displacements along both axes, bilinearly interpolated to every pixel. Outside is 0.
+ */
+export interface ElasticStep extends Chance {
+  /** Nodes a side, 5 by default. */
+  readonly grid?: number;
+  /** Standard deviation as a share of half the shorter side, 0.08 by default. */
+  readonly sigma?: number;
+}
+
 /** One step: an object of a single key that names it. */
 export type AugmentationStep =
   | { readonly affine: AffineStep }
@@ -114,7 +139,9 @@ export type AugmentationStep =
   | { readonly erase: EraseStep }
   | { readonly normalise: NormaliseStep }
   | { readonly pad: PadStep }
-  | { readonly resize: ResizeStep };
+  | { readonly resize: ResizeStep }
+  | { readonly moments: MomentsStep }
+  | { readonly elastic: ElasticStep };
 
 /** Steps in the order in which they are applied. */
 export type Augmentation = readonly AugmentationStep[];
@@ -127,6 +154,18 @@ export const augmentations = {
    * five, each rounding to the nearest pixel.
    */
   mnist: [{ affine: { degrees: 45, translate: 0.25, shear: 25, scale: [0.6, 1.4] } }],
+  /**
+   * Views of augmented MNIST for BINCE: its affine, then the pose normaliser with a random share of anisotropy, then an
+   * elastic displacement. In trials in PyTorch (a CNN of 0.9 M multiplications, 3 epochs, batch 128; both resamples in
+   * one, deviations mixed linearly instead of by powers) random share and displacement (0.08) took the linear probe
+   * from 92.8% at 33.6 bits to 94.2% at 30.8; with 0.1 and temperature 0.5 it was 95.0% at 26.4. Evaluate on `mnist`
+   * with `{ moments: {} }` behind it.
+   */
+  mnistViews: [
+    { affine: { degrees: 45, translate: 0.25, shear: 25, scale: [0.6, 1.4] } },
+    { moments: { anisotropy: [0.4, 1] } },
+    { elastic: { sigma: 0.1 } },
+  ],
   /** AMDIM (Bachman et al. 2019) for small images: a flip that both views share, then each view's own draws. */
   amdim: [
     { flip: { shared: true } },
@@ -145,13 +184,24 @@ export const augmentations = {
 
 /**
  * What remains of an augmentation without chance, so that images that were not augmented have the same size: pad and
- * resize as they are, crop as a resize of the whole image. Normalisation is kept where asked for.
+ * resize as they are, crop as a resize of the whole image. Normalisation is kept where asked for, and so is `moments`
+ * (option `pose`), with the mean of its range of anisotropy: it is left out by default, so that images stay in their own
+ * frame.
  */
-export function plainSteps(steps: Augmentation, options: { normalise?: boolean } = {}): Augmentation {
+export function plainSteps(
+  steps: Augmentation,
+  options: { normalise?: boolean; pose?: boolean } = {},
+): Augmentation {
   return steps.flatMap((step): AugmentationStep[] => {
     if ('pad' in step || 'resize' in step) return [step];
     if ('normalise' in step) return options.normalise ? [step] : [];
+    if ('moments' in step) return options.pose ? [{ moments: plainMoments(step.moments) }] : [];
     if ('crop' in step && step.crop.size !== undefined) return [{ resize: { size: step.crop.size } }];
     return [];
   });
+}
+
+function plainMoments({ radius, anisotropy }: MomentsStep): MomentsStep {
+  const share = typeof anisotropy === 'object' ? (anisotropy[0] + anisotropy[1]) / 2 : anisotropy;
+  return { ...(radius !== undefined && { radius }), ...(share !== undefined && { anisotropy: share }) };
 }

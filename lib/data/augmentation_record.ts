@@ -19,6 +19,8 @@ const kKinds = [
   'normalise',
   'pad',
   'resize',
+  'moments',
+  'elastic',
 ] as const;
 type Kind = (typeof kKinds)[number];
 const kBorders: readonly BorderMode[] = ['reflect', 'constant', 'edge'];
@@ -224,6 +226,14 @@ const packers: Readonly<Record<Kind, Packer>> = {
     [size.height, size.width] = sizeOf(`${step.name}.size`, step.take('size'));
     return [size.height, size.width];
   },
+  moments(step) {
+    const radius = step.number('radius', 0.4, 0.01, 10);
+    const share = step.take('anisotropy') ?? 0.7;
+    const name = `${step.name}.anisotropy`;
+    if (Array.isArray(share)) return [radius, ...pair(name, share, 0, 1)];
+    return [radius, inRange(name, share, 0, 1), inRange(name, share, 0, 1)];
+  },
+  elastic: (step) => [step.integer('grid', 5, 2, 64), step.number('sigma', 0.08, 0, 10)],
 };
 
 const certain: ReadonlySet<Kind> = new Set(['normalise', 'pad', 'resize']);

@@ -136,4 +136,16 @@ double draw_sigma(const Step& step, const DrawKey& key) {
   return uniform(draw_words(key, 0).word[1], step.sigma);
 }
 
+double draw_anisotropy(const Step& step, const DrawKey& key) {
+  return uniform(draw_words(key, 0).word[1], step.anisotropy);
+}
+
+Normals draw_normals(const DrawKey& key, int32_t node) {
+  const Words words = draw_words(key, 1 + static_cast<uint32_t>(node) / 2);  // block 0 decides on the step
+  const uint32_t* word = words.word + 2 * (node % 2);
+  const double length = std::sqrt(-2 * std::log((word[0] + 0.5) * (1.0 / 4294967296.0)));
+  const double turn = 2 * kPi * unit(word[1]);
+  return {length * std::cos(turn), length * std::sin(turn)};
+}
+
 }  // namespace bince

@@ -62,6 +62,14 @@ Jitter draw_jitter(const Step& step, const DrawKey& key);
 
 double draw_sigma(const Step& step, const DrawKey& key);
 
+double draw_anisotropy(const Step& step, const DrawKey& key);
+
+// Two independent standard normal numbers for a node of an elastic step's grid (Box and Muller).
+struct Normals {
+  double x, y;
+};
+Normals draw_normals(const DrawKey& key, int32_t node);
+
 }  // namespace bince
 
 #endif  // BINCE_AUGMENT_AUGMENT_DRAW_H_

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "native/augment/augment_moments.h"
+
 namespace bince {
 namespace {
 
@@ -17,28 +19,64 @@ void exchange(Image* image, int32_t H, int32_t W) {
   image->W = W;
 }
 
-// --- affine ---
+// --- affine, moments, elastic ---
 
-void warp_image(const Step& step, const DrawKey& key, Image* image) {
-  const int32_t H = image->H, W = image->W;
-  const InverseMap map = draw_affine(step, key, H, W);
-  const float outside = static_cast<float>(step.value);
+// A plane into the frame that warps read.
+void border_plane(const Image& image, int32_t c, float outside) {
+  const int32_t H = image.H, W = image.W;
   const int64_t stride = W + 2;
-  WarpArgs args = {H, W, image->side, {}, step.nearest, nullptr};
+  const float* in = image.pixels + c * plane_size(image);
+  std::fill(image.side, image.side + stride, outside);
+  for (int32_t y = 0; y < H; ++y) {
+    float* row = image.side + (y + 1) * stride;
+    row[0] = row[W + 1] = outside;
+    std::memcpy(row + 1, in + static_cast<int64_t>(y) * W, W * sizeof(float));
+  }
+  std::fill(image.side + (H + 1) * stride, image.side + (H + 2) * stride, outside);
+}
+
+void warp_image(const InverseMap& map, bool nearest, double outside, Image* image) {
+  WarpArgs args = {image->H, image->W, image->side, {}, nearest, nullptr};
   std::copy(map.m, map.m + 6, args.m);
   for (int32_t c = 0; c < image->C; ++c) {
-    const float* in = image->pixels + c * plane_size(*image);
-    std::fill(image->side, image->side + stride, outside);
-    for (int32_t y = 0; y < H; ++y) {
-      float* row = image->side + (y + 1) * stride;
-      row[0] = row[W + 1] = outside;
-      std::memcpy(row + 1, in + static_cast<int64_t>(y) * W, W * sizeof(float));
-    }
-    std::fill(image->side + (H + 1) * stride, image->side + (H + 2) * stride, outside);
+    border_plane(*image, c, static_cast<float>(outside));
     args.out = image->spare + c * plane_size(*image);
     image->ops->warp(args);
   }
-  exchange(image, H, W);
+  exchange(image, image->H, image->W);
+}
+
+void normalise_moments(const Step& step, const DrawKey& key, Image* image) {
+  const int32_t H = image->H, W = image->W;
+  const Moments moments = measure_moments(image->pixels, image->C, H, W);
+  if (!(moments.mass > 0)) return;
+  warp_image(moments_map(moments, step.reach, draw_anisotropy(step, key), H, W), false, 0, image);
+}
+
+// The nodes drawn, and each of their rows interpolated to every column.
+void fill_field(const Step& step, const DrawKey& key, int32_t H, int32_t W, float* field) {
+  const double scale = step.sigma.low * std::min(H, W) / 2;
+  for (int32_t row = 0; row < step.grid; ++row) {
+    Normals nodes[kMaxGrid];
+    for (int32_t i = 0; i < step.grid; ++i) nodes[i] = draw_normals(key, row * step.grid + i);
+    float* const dx = field + static_cast<int64_t>(2) * row * W;
+    for (int32_t x = 0; x < W; ++x) {
+      const NodeRow at = node_row(x, W, step.grid);
+      const Normals &left = nodes[at.above], &right = nodes[at.above + 1];
+      dx[x] = static_cast<float>(scale * (left.x + at.share * (right.x - left.x)));
+      dx[W + x] = static_cast<float>(scale * (left.y + at.share * (right.y - left.y)));
+    }
+  }
+}
+
+void displace_image(const Step& step, const DrawKey& key, Image* image) {
+  fill_field(step, key, image->H, image->W, image->weights);
+  for (int32_t c = 0; c < image->C; ++c) {
+    border_plane(*image, c, 0);
+    image->ops->displace(
+        {image->H, image->W, image->side, step.grid, image->weights, image->spare + c * plane_size(*image)});
+  }
+  exchange(image, image->H, image->W);
 }
 
 // --- translate and pad ---
@@ -233,7 +271,9 @@ void grow_sizes(const Step& step, int32_t H, int32_t W, ImageSizes* sizes) {
   const auto at_least = [](int64_t value, int64_t* size) { *size = std::max(*size, value); };
   const int64_t height = H, width = W;
   at_least(height * width, &sizes->plane);
-  if (step.kind == StepKind::kAffine) at_least((height + 2) * (width + 2), &sizes->side);
+  if (step.kind == StepKind::kAffine || step.kind == StepKind::kMoments || step.kind == StepKind::kElastic)
+    at_least((height + 2) * (width + 2), &sizes->side);
+  if (step.kind == StepKind::kElastic) at_least(2 * width * step.grid, &sizes->weights);
   if (step.kind == StepKind::kPad)
     at_least((height + step.top + step.bottom) * (width + step.left + step.right), &sizes->plane);
   if (step.kind == StepKind::kBlur) {
@@ -263,7 +303,11 @@ void apply_step(const Step& step, const DrawKey& key, Image* image) {
   if (!applies) return;
   switch (step.kind) {
     case StepKind::kAffine:
-      return warp_image(step, key, image);
+      return warp_image(draw_affine(step, key, image->H, image->W), step.nearest, step.value, image);
+    case StepKind::kMoments:
+      return normalise_moments(step, key, image);
+    case StepKind::kElastic:
+      return displace_image(step, key, image);
     case StepKind::kTranslate: {
       const Shift shift = draw_shift(step, key);
       return place_image(shift.y, shift.x, image->H, image->W, step.border, step.value, image);

@@ -32,29 +32,79 @@ BINCE_INLINE void cell_of(typename L::V at, typename L::V size, typename L::V la
   *fraction = L::sub(at, *cell);
 }
 
-// Four gathers a vector: the cell's corners.
+// A plane in its border, for lanes.
+template <typename L>
+struct Frame {
+  const float* inside;
+  int32_t stride;
+  bool nearest;
+  typename L::V width, height, last_x, last_y;
+};
+
+template <typename L>
+BINCE_INLINE Frame<L> frame_of(const float* bordered, int32_t H, int32_t W, bool nearest) {
+  return {bordered + W + 3,
+          W + 2,
+          nearest,
+          L::set(static_cast<float>(W)),
+          L::set(static_cast<float>(H)),
+          L::set(static_cast<float>(W - 1)),
+          L::set(static_cast<float>(H - 1))};
+}
+
+// Four gathers: the corners of the cell.
+template <typename L>
+BINCE_INLINE typename L::V sample(const Frame<L>& frame, typename L::V x, typename L::V y) {
+  using V = typename L::V;
+  V x0, y0, fx, fy;
+  cell_of<L>(x, frame.width, frame.last_x, frame.nearest, &x0, &fx);
+  cell_of<L>(y, frame.height, frame.last_y, frame.nearest, &y0, &fy);
+  const typename L::I index = L::mad(L::to_int(y0), frame.stride, L::to_int(x0));
+  const float* const below = frame.inside + frame.stride;
+  const V p00 = L::gather(frame.inside, index), p01 = L::gather(frame.inside + 1, index);
+  const V p10 = L::gather(below, index), p11 = L::gather(below + 1, index);
+  const V upper = L::fma(fx, L::sub(p01, p00), p00), lower = L::fma(fx, L::sub(p11, p10), p10);
+  return L::fma(fy, L::sub(lower, upper), upper);
+}
+
 template <typename L>
 void warp_lanes(const bince::WarpArgs& args) {
   using V = typename L::V;
-  const int32_t stride = args.W + 2;
-  const V width = L::set(static_cast<float>(args.W)), last_x = L::set(static_cast<float>(args.W - 1));
-  const V height = L::set(static_cast<float>(args.H)), last_y = L::set(static_cast<float>(args.H - 1));
+  const Frame<L> frame = frame_of<L>(args.bordered, args.H, args.W, args.nearest);
   const V step_x = L::set(static_cast<float>(args.m[0])), step_y = L::set(static_cast<float>(args.m[3]));
-  const float* inside = args.bordered + stride + 1;
   for (int32_t y = 0; y < args.H; ++y) {
     const V start_x = L::set(static_cast<float>(args.m[1] * y + args.m[2]));
     const V start_y = L::set(static_cast<float>(args.m[4] * y + args.m[5]));
     float* out = args.out + static_cast<int64_t>(y) * args.W;
     BINCE_FOR_LANES(L, i, mask, args.W) {
       const V x = L::add(L::iota(), L::set(static_cast<float>(i)));
-      V x0, y0, fx, fy;
-      cell_of<L>(L::fma(step_x, x, start_x), width, last_x, args.nearest, &x0, &fx);
-      cell_of<L>(L::fma(step_y, x, start_y), height, last_y, args.nearest, &y0, &fy);
-      const typename L::I index = L::mad(L::to_int(y0), stride, L::to_int(x0));
-      const V p00 = L::gather(inside, index), p01 = L::gather(inside + 1, index);
-      const V p10 = L::gather(inside + stride, index), p11 = L::gather(inside + stride + 1, index);
-      const V upper = L::fma(fx, L::sub(p01, p00), p00), lower = L::fma(fx, L::sub(p11, p10), p10);
-      L::store(out + i, L::fma(fy, L::sub(lower, upper), upper), mask);
+      L::store(out + i, sample<L>(frame, L::fma(step_x, x, start_x), L::fma(step_y, x, start_y)), mask);
+    }
+  }
+}
+
+template <typename L>
+BINCE_INLINE typename L::V between(const float* upper, const float* lower, typename L::V share,
+                                   typename L::Mask mask) {
+  const typename L::V from = L::load(upper, mask);
+  return L::fma(share, L::sub(L::load(lower, mask), from), from);
+}
+
+template <typename L>
+void displace_lanes(const bince::DisplaceArgs& args) {
+  using V = typename L::V;
+  const Frame<L> frame = frame_of<L>(args.bordered, args.H, args.W, false);
+  const int64_t W = args.W;
+  for (int32_t y = 0; y < args.H; ++y) {
+    const bince::NodeRow row = bince::node_row(y, args.H, args.grid);
+    const float* const upper = args.field + 2 * W * row.above;
+    const float* const lower = upper + 2 * W;
+    const V share = L::set(static_cast<float>(row.share)), at_y = L::set(static_cast<float>(y));
+    BINCE_FOR_LANES(L, i, mask, W) {
+      const V x = L::add(L::iota(), L::set(static_cast<float>(i)));
+      const V dx = between<L>(upper + i, lower + i, share, mask);
+      const V dy = between<L>(upper + W + i, lower + W + i, share, mask);
+      L::store(args.out + y * W + i, sample<L>(frame, L::add(x, dx), L::add(at_y, dy)), mask);
     }
   }
 }
@@ -157,6 +207,7 @@ BINCE_INLINE bince::AugmentOps augment_lanes() {
   bince::AugmentOps ops = {};
   ops.unit_bytes = unit_bytes_lanes<L>;
   ops.warp = warp_lanes<L>;
+  ops.displace = displace_lanes<L>;
   ops.resample_row = resample_row_lanes<L>;
   ops.mix_rows = mix_rows_lanes<L>;
   ops.blend = blend_lanes<L>;

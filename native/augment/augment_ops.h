@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "native/core/inline.h"
 #include "native/core/ops.h"
 
 namespace bince {
@@ -21,6 +22,28 @@ struct WarpArgs {
   float* out;    // [H][W]
 };
 
+// One plane displaced, bilinear: out(x, y) = in(x + dx, y + dy), both displacements interpolated linearly
+// between the rows of nodes above and below.
+struct DisplaceArgs {
+  int32_t H, W;
+  const float* bordered;  // [H + 2][W + 2], as for WarpArgs
+  int32_t grid;           // rows of nodes, the first and the last on the first and the last row of pixels
+  const float* field;     // [grid][2][W]: dx and dy in pixels
+  float* out;             // [H][W]
+};
+
+// The row of nodes above a row of pixels, and how far below it the pixels lie.
+struct NodeRow {
+  int32_t above;
+  double share;
+};
+BINCE_INLINE NodeRow node_row(int32_t i, int32_t size, int32_t grid) {
+  const double at = size > 1 ? static_cast<double>(i) * (grid - 1) / (size - 1) : 0.0;
+  const int32_t cell = static_cast<int32_t>(at);
+  const int32_t above = cell < grid - 2 ? cell : grid - 2;
+  return {above, at - above};
+}
+
 // One row: out[i] = sum over k < taps of weights[k][i] * in[first[i] + k].
 struct ResampleArgs {
   int32_t size, taps;
@@ -34,6 +57,7 @@ struct AugmentOps {
   // out[i] = bytes[i] / 255, correctly rounded: the same bits on every backend.
   void (*unit_bytes)(int64_t n, const uint8_t* bytes, float* out);
   void (*warp)(const WarpArgs& args);
+  void (*displace)(const DisplaceArgs& args);
   void (*resample_row)(const ResampleArgs& args);
   // out[i] = sum over k < taps of weights[k] * rows[k][i]; out is none of the rows.
   void (*mix_rows)(int64_t n, int32_t taps, const float* const* rows, const float* weights, float* out);

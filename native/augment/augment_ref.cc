@@ -14,24 +14,44 @@ void unit_bytes(int64_t n, const uint8_t* bytes, float* out) {
   for (int64_t i = 0; i < n; ++i) out[i] = static_cast<float>(bytes[i]) / 255.0f;
 }
 
+// The value at a place of a plane in its border.
+double sample(const float* bordered, int32_t H, int32_t W, double x, double y, bool nearest) {
+  const int64_t stride = W + 2;
+  x = clamp(x, -1, W);
+  y = clamp(y, -1, H);
+  if (nearest) {
+    x = std::floor(x + 0.5);
+    y = std::floor(y + 0.5);
+  }
+  // At the far edge the last cell is taken with a fraction of one.
+  const double x0 = std::fmin(std::floor(x), W - 1), y0 = std::fmin(std::floor(y), H - 1);
+  const double fx = x - x0, fy = y - y0;
+  const float* at = bordered + (static_cast<int64_t>(y0) + 1) * stride + static_cast<int64_t>(x0) + 1;
+  const double upper = (1 - fx) * at[0] + fx * at[1];
+  const double lower = (1 - fx) * at[stride] + fx * at[stride + 1];
+  return (1 - fy) * upper + fy * lower;
+}
+
 void warp(const WarpArgs& args) {
-  const int64_t stride = args.W + 2;
+  const double* m = args.m;
+  for (int32_t y = 0; y < args.H; ++y)
+    for (int32_t x = 0; x < args.W; ++x)
+      args.out[static_cast<int64_t>(y) * args.W + x] =
+          static_cast<float>(sample(args.bordered, args.H, args.W, m[0] * x + m[1] * y + m[2],
+                                    m[3] * x + m[4] * y + m[5], args.nearest));
+}
+
+void displace(const DisplaceArgs& args) {
+  const int64_t W = args.W;
   for (int32_t y = 0; y < args.H; ++y) {
-    for (int32_t x = 0; x < args.W; ++x) {
-      double sx = clamp(args.m[0] * x + args.m[1] * y + args.m[2], -1, args.W);
-      double sy = clamp(args.m[3] * x + args.m[4] * y + args.m[5], -1, args.H);
-      if (args.nearest) {
-        sx = std::floor(sx + 0.5);
-        sy = std::floor(sy + 0.5);
-      }
-      // At the far edge the last cell is taken with a fraction of one.
-      const double x0 = std::fmin(std::floor(sx), args.W - 1), y0 = std::fmin(std::floor(sy), args.H - 1);
-      const double fx = sx - x0, fy = sy - y0;
-      const float* at =
-          args.bordered + (static_cast<int64_t>(y0) + 1) * stride + static_cast<int64_t>(x0) + 1;
-      const double upper = (1 - fx) * at[0] + fx * at[1];
-      const double lower = (1 - fx) * at[stride] + fx * at[stride + 1];
-      args.out[static_cast<int64_t>(y) * args.W + x] = static_cast<float>((1 - fy) * upper + fy * lower);
+    const NodeRow row = node_row(y, args.H, args.grid);
+    const float* const upper = args.field + 2 * W * row.above;
+    const float* const lower = upper + 2 * W;
+    for (int64_t x = 0; x < W; ++x) {
+      const double dx = (1 - row.share) * upper[x] + row.share * lower[x];
+      const double dy = (1 - row.share) * upper[W + x] + row.share * lower[W + x];
+      args.out[y * W + x] = static_cast<float>(
+          sample(args.bordered, args.H, args.W, static_cast<double>(x) + dx, y + dy, false));
     }
   }
 }
@@ -92,7 +112,7 @@ void normalise(int64_t n, double mean, double deviation, float* x) {
 }  // namespace
 
 AugmentOps augment_ref() {
-  return {unit_bytes, warp, resample_row, mix_rows, blend, saturate, turn_hue, normalise};
+  return {unit_bytes, warp, displace, resample_row, mix_rows, blend, saturate, turn_hue, normalise};
 }
 
 }  // namespace bince

@@ -7,8 +7,9 @@
 namespace bince {
 namespace {
 
-constexpr const char* kNames[kStepKinds] = {"affine", "translate", "crop",      "flip", "jitter", "grey",
-                                            "blur",   "erase",     "normalise", "pad",  "resize"};
+constexpr const char* kNames[kStepKinds] = {"affine", "translate", "crop",   "flip",      "jitter",
+                                            "grey",   "blur",      "erase",  "normalise", "pad",
+                                            "resize", "moments",   "elastic"};
 
 // Reads a record's numbers in order; the first wrong one is kept for the message.
 class Reader {
@@ -143,6 +144,14 @@ bince_status read_step(const double* record, int index, int32_t C, int32_t* H, i
       break;
     case StepKind::kResize:
       read_size(in, H, W, step);
+      break;
+    case StepKind::kMoments:
+      step->reach = in.number("radius", 0.01, 10);
+      step->anisotropy = in.range("anisotropy", 0, 1);
+      break;
+    case StepKind::kElastic:
+      step->grid = in.integer("grid", 2, kMaxGrid);
+      step->sigma.low = step->sigma.high = in.number("sigma", 0, 10);
       break;
     case StepKind::kFlip:
     case StepKind::kGrey:

@@ -14,6 +14,7 @@ namespace bince {
 inline constexpr int kStepNumbers = 16;
 inline constexpr int kMaxSteps = 64;
 inline constexpr int kMaxImageSide = 8192;
+inline constexpr int kMaxGrid = 64;
 
 enum class StepKind : int32_t {
   kAffine = 0,     // angle, translate, scale, shear in one inverse warp
@@ -27,8 +28,10 @@ enum class StepKind : int32_t {
   kNormalise = 8,  // (x - mean) / deviation
   kPad = 9,
   kResize = 10,
+  kMoments = 11,  // centroid, radius and anisotropy brought to standard
+  kElastic = 12,  // a smooth random displacement
 };
-inline constexpr int kStepKinds = 11;
+inline constexpr int kStepKinds = 13;
 
 // What stands outside the image.
 enum class Border : int32_t { kReflect = 0, kConstant = 1, kEdge = 2 };
@@ -45,7 +48,10 @@ struct Step {
   double translate_x, translate_y;   // affine: the largest, as shares of width and height
   Range scale;                       // affine: factor; crop, erase: share of the area
   Range ratio;                       // crop, erase: width to height
-  Range sigma;                       // blur, pixels
+  Range sigma;                       // blur, pixels; elastic, of half the shorter side
+  Range anisotropy;                  // moments: the share that is removed
+  double reach;                      // moments: the radius, of half the shorter side
+  int32_t grid;                      // elastic: nodes a side
   bool nearest;                      // affine: no interpolation
   int32_t pixels;                    // translate: the largest
   int32_t radius;                    // blur: taps to either side

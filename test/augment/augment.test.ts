@@ -108,6 +108,53 @@ describe('augment', () => {
     expect(plainSteps(steps, { normalise: true })).toHaveLength(4);
   });
 
+  it('brings a digit to the same place and size wherever it was', () => {
+    // A slanted ellipse, smooth enough to be resampled well, in several places and sizes.
+    const poses = [
+      [13.5, 13.5, 1],
+      [9, 18, 1],
+      [17, 11, 1.3],
+      [14, 12, 0.8],
+    ] as const;
+    const images = new Float32Array(poses.length * 784);
+    for (const [n, [x, y, scale]] of poses.entries())
+      for (let i = 0; i < 784; i++) {
+        const dx = ((i % 28) - x) / scale;
+        const dy = (Math.floor(i / 28) - y) / scale;
+        images[n * 784 + i] = Math.exp(-((dx + dy) ** 2) / 36 - (dx - dy) ** 2 / 16);
+      }
+    const shape = [poses.length, 28, 28, 1] as const;
+    const out = augmentSync(images, { shape, steps: [{ moments: {} }] });
+    expect(out).toEqual(
+      augmentSync(images, { shape, steps: [{ moments: { radius: 0.4, anisotropy: [0.7, 0.7] } }] }),
+    );
+    const difference = (a: Float32Array, n: number) =>
+      Math.max(...a.subarray(0, 784).map((value, i) => Math.abs(value - a[n * 784 + i]!)));
+    for (let n = 1; n < poses.length; n++) {
+      expect(difference(images, n)).toBeGreaterThan(0.2);
+      expect(difference(out, n)).toBeLessThan(0.06); // interpolation blurs a small one more
+    }
+  });
+
+  it('draws displacements and anisotropy by key, and keeps the pose where asked for', () => {
+    const images = bytes(6 * 784);
+    const { mnistViews } = augmentations;
+    const options = { shape: [6, 28, 28, 1], steps: mnistViews } as const;
+    const all = augmentSync(images, options);
+    const keys = Int32Array.of(4, 1);
+    const some = augmentSync(images, { ...options, indexes: keys });
+    expect(some.subarray(0, 784)).toEqual(all.subarray(4 * 784, 5 * 784));
+    for (const step of mnistViews.slice(1))
+      expect(augmentSync(images, { ...options, steps: [step], view: 1 })).not.toEqual(
+        augmentSync(images, { ...options, steps: [step] }),
+      );
+    expect(plainSteps(mnistViews)).toEqual([]);
+    expect(plainSteps(mnistViews, { pose: true })).toEqual([{ moments: { anisotropy: 0.7 } }]);
+    expect(plainSteps([{ moments: { radius: 0.5, p: 0.5 } }], { pose: true })).toEqual([
+      { moments: { radius: 0.5 } },
+    ]);
+  });
+
   it('survives JSON', () => {
     const images = bytes(3 * 64);
     for (const steps of Object.values(augmentations)) {
@@ -162,6 +209,17 @@ describe('wrong input', () => {
     [[{ normalise: { mean: [1, 2, 3], std: 1 } }], 'steps[0].normalise.mean: expected 1 numbers'],
     [[{ normalise: { mean: 0, std: 0 } }], 'steps[0].normalise.std: expected a number from 0.000001'],
     [[{ normalise: { mean: 0, std: 1, p: 0.5 } }], 'steps[0].normalise: expected one of the parameters'],
+    [[{ moments: { radius: 0 } }], 'steps[0].moments.radius: expected a number from 0.01 to 10, received 0'],
+    [[{ moments: { anisotropy: 1.5 } }], 'steps[0].moments.anisotropy: expected a number from 0 to 1'],
+    [[{ moments: { anisotropy: [1, 0] } }], 'steps[0].moments.anisotropy: expected [low, high]'],
+    [
+      [{ moments: { anisotropy: 'all' } }],
+      "moments.anisotropy: expected a number from 0 to 1, received 'all'",
+    ],
+    [[{ moments: { share: 1 } }], 'expected one of the parameters p, shared, radius, anisotropy'],
+    [[{ elastic: { grid: 1 } }], 'steps[0].elastic.grid: expected a number from 2 to 64, received 1'],
+    [[{ elastic: { grid: 2.5 } }], 'steps[0].elastic.grid: expected a whole number'],
+    [[{ elastic: { sigma: -1 } }], 'steps[0].elastic.sigma: expected a number from 0 to 10'],
     [[{ pad: { pixels: -1 } }], 'steps[0].pad.pixels: expected whole numbers'],
     [[{ pad: { pixels: 8000 } }], 'steps[0].pad: expected a result of at most 8192 pixels a side'],
     [Array(65).fill({ flip: {} }), 'steps: expected at most 64 steps, received 65'],

@@ -36,6 +36,16 @@ inline double outside(const Picture& in, int row, int column, int c, bince::Bord
   return in.at(fold(row, in.H), fold(column, in.W), c);
 }
 
+inline double naive_bilinear(const Picture& in, double x, double y, int c, double value) {
+  const int x0 = static_cast<int>(std::floor(x)), y0 = static_cast<int>(std::floor(y));
+  double sum = 0;
+  for (int dy = 0; dy < 2; ++dy)
+    for (int dx = 0; dx < 2; ++dx)
+      sum += (1 - std::fabs(x - (x0 + dx))) * (1 - std::fabs(y - (y0 + dy))) *
+             outside(in, y0 + dy, x0 + dx, c, bince::Border::kConstant, value);
+  return sum;
+}
+
 inline Picture naive_affine(const Picture& in, const bince::InverseMap& map, bool nearest, double value) {
   Picture out(in.H, in.W, in.C);
   for (int y = 0; y < in.H; ++y)
@@ -46,13 +56,7 @@ inline Picture naive_affine(const Picture& in, const bince::InverseMap& map, boo
           sx = std::floor(sx + 0.5);
           sy = std::floor(sy + 0.5);
         }
-        const int x0 = static_cast<int>(std::floor(sx)), y0 = static_cast<int>(std::floor(sy));
-        double sum = 0;
-        for (int dy = 0; dy < 2; ++dy)
-          for (int dx = 0; dx < 2; ++dx)
-            sum += (1 - std::fabs(sx - (x0 + dx))) * (1 - std::fabs(sy - (y0 + dy))) *
-                   outside(in, y0 + dy, x0 + dx, c, bince::Border::kConstant, value);
-        out.at(y, x, c) = sum;
+        out.at(y, x, c) = naive_bilinear(in, sx, sy, c, value);
       }
   return out;
 }
@@ -100,6 +104,68 @@ inline Picture naive_blur(const Picture& in, double sigma, int radius) {
           }
         out.at(y, x, c) = sum / weights;
       }
+  return out;
+}
+
+// Moments by definition in two passes, the axes by their angle.
+inline Picture naive_moments(const Picture& in, double radius, double anisotropy) {
+  const auto mass_at = [&](int y, int x) {
+    double sum = 0;
+    for (int c = 0; c < in.C; ++c) sum += std::max(0.0, in.at(y, x, c));
+    return sum;
+  };
+  const auto mean_of = [&](auto value) {
+    double sum = 0, mass = 0;
+    for (int y = 0; y < in.H; ++y)
+      for (int x = 0; x < in.W; ++x) {
+        sum += mass_at(y, x) * value(x, y);
+        mass += mass_at(y, x);
+      }
+    return mass > 0 ? sum / mass : -1.0;
+  };
+  const double x0 = mean_of([](int x, int) { return x; }), y0 = mean_of([](int, int y) { return y; });
+  if (x0 < 0) return in;
+  const double half = std::min(in.H, in.W) / 2.0, floor = 1e-3 * half * half;
+  const double xx = mean_of([&](int x, int) { return (x - x0) * (x - x0); }) + floor;
+  const double yy = mean_of([&](int, int y) { return (y - y0) * (y - y0); }) + floor;
+  const double xy = mean_of([&](int x, int y) { return (x - x0) * (y - y0); });
+  const double angle = 0.5 * std::atan2(2 * xy, xx - yy), c = std::cos(angle), s = std::sin(angle);
+  const double deviation[2] = {std::sqrt(c * c * xx + 2 * c * s * xy + s * s * yy),
+                               std::sqrt(s * s * xx - 2 * c * s * xy + c * c * yy)};
+  const double middle = std::sqrt(deviation[0] * deviation[1]);
+  double target[2], square = 0;
+  for (int i = 0; i < 2; ++i) {
+    target[i] = std::pow(deviation[i], 1 - anisotropy) * std::pow(middle, anisotropy);
+    square += target[i] * target[i] / 2;
+  }
+  const double common = radius * half / std::sqrt(square);
+  const double u = deviation[0] / (target[0] * common), v = deviation[1] / (target[1] * common);
+  bince::InverseMap map = {
+      {u * c * c + v * s * s, (u - v) * c * s, 0, (u - v) * c * s, u * s * s + v * c * c, 0}};
+  map.m[2] = x0 - map.m[0] * (in.W - 1) / 2 - map.m[1] * (in.H - 1) / 2;
+  map.m[5] = y0 - map.m[3] * (in.W - 1) / 2 - map.m[4] * (in.H - 1) / 2;
+  return naive_affine(in, map, false, 0);
+}
+
+// Every pixel's displacement from its four nodes.
+inline Picture naive_elastic(const Picture& in, const bince::DrawKey& key, int grid, double sigma) {
+  Picture out(in.H, in.W, in.C);
+  const double scale = sigma * std::min(in.H, in.W) / 2;
+  const auto place = [&](int i, int size) { return size == 1 ? 0.0 : i * (grid - 1.0) / (size - 1); };
+  for (int y = 0; y < in.H; ++y)
+    for (int x = 0; x < in.W; ++x) {
+      double dx = 0, dy = 0;
+      for (int row = 0; row < grid; ++row)
+        for (int column = 0; column < grid; ++column) {
+          const double weight = std::max(0.0, 1 - std::fabs(place(y, in.H) - row)) *
+                                std::max(0.0, 1 - std::fabs(place(x, in.W) - column));
+          if (weight == 0) continue;
+          const bince::Normals node = draw_normals(key, row * grid + column);
+          dx += weight * scale * node.x;
+          dy += weight * scale * node.y;
+        }
+      for (int c = 0; c < in.C; ++c) out.at(y, x, c) = naive_bilinear(in, x + dx, y + dy, c, 0);
+    }
   return out;
 }
 
@@ -196,6 +262,10 @@ inline Picture naive_step(Picture in, const bince::Step& step, const bince::Draw
                          in.W + step.left + step.right, step.border, step.value);
     case StepKind::kResize:
       return naive_resample(in, whole, step.height, step.width);
+    case StepKind::kMoments:
+      return naive_moments(in, step.reach, draw_anisotropy(step, key));
+    case StepKind::kElastic:
+      return naive_elastic(in, key, step.grid, step.sigma.low);
     case StepKind::kCrop:
       break;
   }

@@ -2,6 +2,7 @@
 // order of things (threads, batches, views) that must not matter.
 #include <random>
 
+#include "native/augment/augment_moments.h"
 #include "native/augment/augment_run.h"
 #include "native/core/workspace.h"
 #include "test/native/augment_naive.h"
@@ -122,6 +123,8 @@ double worst_error(const Case& each, const Result& result) {
 }
 
 const Record kMnist = record(StepKind::kAffine, 1, {-45, 45, 0.25, 0.25, 0.6, 1.4, -25, 25, 0, 0, 0, 0});
+const Record kMoments = record(StepKind::kMoments, 1, {0.4, 0.7, 0.7});
+const Record kElastic = record(StepKind::kElastic, 1, {5, 0.08});
 const Record kNormalise = record(StepKind::kNormalise, 1, {0.4, 0.5, 0.6, 0.2, 0.3, 0.25});
 
 std::vector<std::vector<Record>> every_list() {
@@ -142,6 +145,11 @@ std::vector<std::vector<Record>> every_list() {
       {record(StepKind::kPad, 1, {2, 3, 0, 1, 1, 0.5}), kMnist, record(StepKind::kResize, 1, {7, 20}),
        kNormalise},
       {record(StepKind::kPad, 1, {20, 1, 2, 30, 0, 0}), record(StepKind::kResize, 1, {3, 0})},
+      {kMoments},
+      {record(StepKind::kMoments, 0.8, {0.3, 0, 1}), record(StepKind::kMoments, 1, {0.6, 1, 1})},
+      {kElastic},
+      {record(StepKind::kElastic, 0.8, {2, 0.5}), record(StepKind::kElastic, 1, {64, 0.02})},
+      {kMnist, record(StepKind::kMoments, 1, {0.4, 0.4, 1}), kElastic},
       {kMnist, record(StepKind::kCrop, 1, {0.2, 1, 0.75, 1.33, 12, 13}),
        record(StepKind::kFlip, 0.5, {}, true), record(StepKind::kJitter, 0.8, {0.4, 0.4, 0.4, 0.2}),
        record(StepKind::kBlur, 0.5, {0.1, 1, 0}), record(StepKind::kErase, 0.5, {0.02, 0.33, 0.3, 3.3, 0}),
@@ -202,6 +210,106 @@ TEST(nothing_to_do_gives_the_image_back) {
       for (size_t i = 0; i < result.out.size(); ++i) CHECK(result.out[i] == each.numbers[i]);
     }
   }
+}
+
+namespace {
+
+// A slanted ellipse: a Gaussian with the given deviations along its axes, its centre at (x, y).
+void draw_ellipse(Case* each, double x, double y, double along, double across, double angle) {
+  each->floats = true;
+  each->numbers.assign(static_cast<size_t>(each->rows) * each->H * each->W * each->C, 0);
+  const double c = std::cos(angle), s = std::sin(angle);
+  for (int row = 0; row < each->H; ++row)
+    for (int column = 0; column < each->W; ++column) {
+      const double u = (c * (column - x) + s * (row - y)) / along;
+      const double v = (c * (row - y) - s * (column - x)) / across;
+      for (int i = 0; i < each->C; ++i)
+        each->numbers[static_cast<size_t>((row * each->W + column) * each->C + i)] =
+            static_cast<float>(std::exp(-(u * u + v * v) / 2));
+    }
+}
+
+bince::Moments moments_of(const std::vector<float>& planes, int side) {
+  return bince::measure_moments(planes.data(), 1, side, side);
+}
+
+Case one_image(int side, std::vector<Record> steps) {
+  Case each;
+  each.count = each.rows = 1;
+  each.H = each.W = side;
+  each.indexed = false;
+  each.steps = std::move(steps);
+  return each;
+}
+
+}  // namespace
+
+TEST(moments_become_the_standard) {
+  const int side = 64;
+  const double half = side / 2.0, floor = bince::kLeastVariance * half * half;
+  for (const std::string& backend : bince_test::available_backends()) {
+    for (const double share : {0.0, 0.7, 1.0}) {
+      Case each = one_image(side, {record(StepKind::kMoments, 1, {0.3, share, share})});
+      draw_ellipse(&each, 24, 38, 9, 5, 0.6);
+      const bince::Moments before = moments_of(each.numbers, side);
+      const bince::Moments after = moments_of(run(each, backend.c_str()).out, side);
+      CHECK_NEAR(after.x, 0, 0.05);
+      CHECK_NEAR(after.y, 0, 0.05);
+      // The variance that was added, and what a bilinear resample spreads, are a few percent.
+      CHECK_NEAR(std::sqrt((after.xx + after.yy) / 2) / half, 0.3, 0.01);
+      const double spread = std::hypot((after.xx - after.yy) / 2, after.xy), mean = (after.xx + after.yy) / 2;
+      const double wanted = std::pow((81 + floor) / (25 + floor), 1 - share);
+      CHECK_NEAR((mean + spread) / (mean - spread) / wanted, 1, 0.05);
+      if (share == 1) continue;
+      CHECK_NEAR(std::atan2(2 * after.xy, after.xx - after.yy) / 2,
+                 std::atan2(2 * before.xy, before.xx - before.yy) / 2, 0.03);  // nothing turned
+    }
+  }
+}
+
+TEST(an_image_of_standard_moments_and_one_without_mass_stay) {
+  for (const std::string& backend : bince_test::available_backends()) {
+    Case each = one_image(28, {kMoments});
+    draw_ellipse(&each, 13.5, 13.5, 4, 4, 0);
+    const bince::Moments moments = moments_of(each.numbers, 28);
+    const double radius = std::sqrt((moments.xx + moments.yy) / 2 / 196 + bince::kLeastVariance);
+    each.steps = {record(StepKind::kMoments, 1, {radius, 0.7, 0.7})};
+    Result result = run(each, backend.c_str());
+    for (size_t i = 0; i < result.out.size(); ++i) CHECK_NEAR(result.out[i], each.numbers[i], 1e-5);
+    each.numbers.assign(784, 0);
+    CHECK(run(each, backend.c_str()).out == each.numbers);
+    each.numbers.assign(784, -1);  // nothing above 0 either
+    CHECK(run(each, backend.c_str()).out == each.numbers);
+    each.numbers.assign(784, 3e38f);
+    each.numbers[5] = 1e-38f;
+    result = run(each, backend.c_str());
+    CHECK_OK(result.status);
+    for (const float x : result.out) CHECK(std::isfinite(x));
+  }
+}
+
+TEST(elastic_without_displacement_stays_and_its_nodes_are_normal) {
+  for (const std::string& backend : bince_test::available_backends()) {
+    Case each = one_image(17, {record(StepKind::kElastic, 1, {5, 0})});
+    each.fill(12);
+    CHECK(run(each, backend.c_str()).out == each.numbers);
+  }
+  const int count = 20000;
+  double mean = 0, square = 0, fourth = 0, product = 0, neighbours = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    const bince::DrawKey key = {5, i, 0, 0, 1};
+    const bince::Normals a = draw_normals(key, 6), b = draw_normals(key, 7);
+    mean += (a.x + a.y) / (2 * count);
+    square += (a.x * a.x + a.y * a.y) / (2 * count);
+    fourth += (std::pow(a.x, 4) + std::pow(a.y, 4)) / (2 * count);
+    product += a.x * a.y / count;
+    neighbours += (a.x * b.x + a.y * b.y) / (2 * count);
+  }
+  CHECK_NEAR(mean, 0, 0.02);
+  CHECK_NEAR(square, 1, 0.03);
+  CHECK_NEAR(fourth, 3, 0.25);
+  CHECK_NEAR(product, 0, 0.03);
+  CHECK_NEAR(neighbours, 0, 0.025);
 }
 
 TEST(quarter_turns_move_pixels) {
@@ -341,7 +449,12 @@ TEST(bad_input_is_refused) {
   refused([](Case& each) { each.indexes[2] = -1; });
   refused([](Case& each) { each.indexed = false, each.rows = 4; });
   refused([](Case& each) { each.keys = {1, 2, 3, 4, -5}; });
-  refused([](Case& each) { each.steps[0][0] = 11; });
+  refused([](Case& each) { each.steps[0][0] = 13; });
+  refused([](Case& each) { each.steps = {record(StepKind::kMoments, 1, {0, 0.7, 0.7})}; });
+  refused([](Case& each) { each.steps = {record(StepKind::kMoments, 1, {0.4, 0.7, 0.6})}; });
+  refused([](Case& each) { each.steps = {record(StepKind::kElastic, 1, {1, 0.1})}; });
+  refused([](Case& each) { each.steps = {record(StepKind::kElastic, 1, {65, 0.1})}; });
+  refused([](Case& each) { each.steps = {record(StepKind::kElastic, 1, {5, -0.1})}; });
   refused([](Case& each) { each.steps[0][0] = -1; });
   refused([](Case& each) { each.steps[0][1] = 1.5; });
   refused([](Case& each) { each.steps[0][7] = 0; });  // a scale of nothing
