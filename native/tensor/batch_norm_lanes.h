@@ -203,6 +203,11 @@ static void batch_norm_lanes(const BatchNormArgs& args, const Run& run) {
   over_wide_rows<L>(run, blocks, args.rows * args.C, pass, tasks[args.act]);
 }
 
+// An activation whose slope takes an exponential: its dz is kept in dx between the passes.
+BINCE_INLINE constexpr bool keeps_dz(int act) {
+  return act == kActSoftplus;
+}
+
 // Sums of dz and of dz (x - mean).
 template <class L, int kAct>
 struct GradientTerms {
@@ -221,6 +226,7 @@ struct GradientTerms {
     if (kAct != kNone)
       dz = activate_backward<L, kAct>(L::fma(deviation, prepared.scale, prepared.bias), L::set(pass->slope),
                                       dz);
+    if (keeps_dz(kAct)) L::store(pass->out + at, dz, mask);
     *a = L::add(*a, dz);
     *b = L::fma(dz, deviation, *b);
   }
@@ -309,7 +315,8 @@ static void batch_norm_backward_lanes(const BatchNormBackwardArgs& args, const R
   }
   const RangeTask tasks[] = {gradient_rows<L, kNone>, gradient_rows<L, kActRelu>,
                              gradient_rows<L, kActLeakyRelu>, gradient_rows<L, kActSoftplus>};
-  over_wide_rows<L>(run, blocks, elements, pass, tasks[args.act]);
+  if (keeps_dz(args.act)) pass.dy = pass.out;
+  over_wide_rows<L>(run, blocks, elements, pass, tasks[keeps_dz(args.act) ? kNone : args.act]);
 }
 
 }  // namespace bince
