@@ -1,8 +1,9 @@
 """Training steps of VIC on the banana and of VIC and BINCE on augmented MNIST in plain PyTorch, timed on request.
 
 Reads one JSON line a request from stdin: {"case": "banana" | "vic" | "bince", "batch", "threads", "steps", "augment"};
-answers {"ms", "cpuMs"}, elapsed and processor milliseconds a step over so many steps, or {"error"}. A step makes its batch, goes forward and backward,
-clips the gradients' norm and updates with AdamW. Models are kept between requests of one case.
+answers {"ms", "cpuMs"}, elapsed and processor milliseconds a step over so many steps, or {"error"}. A step makes its
+batch, goes forward and backward, clips the gradients' norm and updates with AdamW. Models are kept between requests of
+one case.
 """
 
 import json
