@@ -1,6 +1,7 @@
 /**
  * bince: bottleneck InfoNCE. Tensors and operations with their derivatives; the other layers are imported by name:
- * `bince/kernels`, `bince/codec`, `bince/fit`, `bince/data`, `bince/decoder`.
+ * `bince/nn`, `bince/optim`, `bince/train`, `bince/data`, `bince/metrics`, `bince/report`,
+ * `bince/systems/lossless-prediction`, `bince/kernels`, `bince/codec`, `bince/fit`, `bince/decoder`.
  */
 export * from './autograd/index.js';
 export { BinceError, type BinceErrorCode } from './errors.js';

@@ -1,6 +1,5 @@
 /** `bince compress -m run`: a data set through the encoder of a training run to a .bince file. */
 import { stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { SafetensorsFile } from '../codec/index.js';
 import { compressImages, openRun } from '../systems/lossless-prediction/index.js';
 import type { Session } from './command.js';
@@ -44,9 +43,8 @@ export async function compressWithRun(
       usageError(`--${name.replace('R', '-r')} goes with a model of vectors, not with a run`, 'leave it out');
   if (output === '-') usageError('with a run the output is a file', 'name one: -o images.bince');
   await checkOutput(output, data, model);
-  const folder = (await stat(model)).isDirectory() ? model : dirname(model);
-  const run = await openRun(folder);
-  report.note(`compressing ${data} with ${folder}`);
+  const run = await openRun(model);
+  report.note(`compressing ${data} with ${run.folder}`);
   const started = performance.now();
   const result = await compressImages(run, data, output, { signal, ...(split && { split }) }).finally(() =>
     run.dispose(),

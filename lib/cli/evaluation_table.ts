@@ -18,11 +18,13 @@ export function evaluationTable(evaluation: Evaluation): string {
 }
 
 function sizes(evaluation: Evaluation): Row[] {
-  const { rawBits, modelBits, fileBits, fileBytes, distinctCodes } = evaluation;
+  const { rawBits, pngBits, webpBits, modelBits, fileBits, fileBytes, distinctCodes } = evaluation;
   const bits = (name: string, value: number | undefined, meaning: string): Row[] =>
     value === undefined ? [] : [[`${name}, bits`, significant(value), meaning]];
   return [
     ...bits('raw', rawBits, 'an example as it is'),
+    ...bits('PNG', pngBits, 'a file an image, the smallest of six filterings'),
+    ...bits('WebP', webpBits, 'a file an image, lossless'),
     ...bits('model', modelBits, 'cross-entropy of its code under the model'),
     ...bits('file', fileBits, `the .bince file of all, ${bytes(fileBytes)}, shared out`),
     ['distinct codes', count(distinctCodes), 'of all test examples'],

@@ -7,6 +7,7 @@ import { ProgressBar } from '../report/progress_bar.js';
 import { createCommand, type Session, setAction } from './command.js';
 import { usageError } from './failures.js';
 import { checkOutput } from './files.js';
+import { fitPairs } from './fit_pairs.js';
 import { type CommonOptions, integer, positiveNumber } from './options.js';
 import { count, duration, fields, plural, significant } from './terminal.js';
 
@@ -24,6 +25,9 @@ interface FitOptions extends CommonOptions {
   readonly sample?: number;
   readonly name?: string;
   readonly tensor?: string;
+  readonly pairs?: string;
+  readonly z?: number;
+  readonly hidden?: number;
 }
 
 export function fitCommand(): Command {
@@ -34,11 +38,12 @@ export function fitCommand(): Command {
       'fit embeddings.npy -o model.safetensors --bits 1000',
       'fit embeddings.npy -o model.safetensors --step 0.05',
       'fit features.fvecs -o model.safetensors --method bottleneck --beta 0.05',
+      'fit views.npy --pairs other-views.npy -o run/',
     ],
   });
   command
     .addArgument(new Argument('<vectors>', 'one vector a row: .npy (f4, f2, f8), .safetensors or .fvecs'))
-    .requiredOption('-o, --output <file>', 'the model, .safetensors')
+    .requiredOption('-o, --output <file>', 'the model, .safetensors; with --pairs a run folder')
     .addOption(
       new Option(
         '--method <name>',
@@ -68,9 +73,16 @@ export function fitCommand(): Command {
     .addOption(new Option('--distortion <kind>', 'what to keep small (default: mse)').choices(['l1', 'mse']))
     .option('--steps <n>', 'training steps (default: 1000)', integer(1, 10_000_000))
     .option('--batch <n>', 'rows of a step (default: 256)', integer(1, 1 << 20))
-    .option('--lr <rate>', 'learning rate at the start (default: 0.02)', positiveNumber)
+    .option('--lr <rate>', 'learning rate at the start (default: 0.02; pairs: 0.001)', positiveNumber)
     .option('--seed <n>', 'seed of batches and noise (default: 1)', integer(0, 2 ** 31 - 1));
+  command.optionsGroup('Pairs (BINCE: keeps what both views of a thing have in common):');
+  command
+    .option('--pairs <file>', 'second views: row i of both files are two views of one thing')
+    .option('--z <n>', 'latents of a code (default: 32)', integer(1, 65536))
+    .option('--hidden <n>', 'width of the hidden layers (default: 256)', integer(1, 65536));
   return setAction<FitOptions>(command, async (session, options, [path]) => {
+    if (options.pairs !== undefined)
+      return await fitPairs(path!, { ...options, pairs: options.pairs }, session);
     const method = chooseMethod(options);
     await checkOutput(options.output, path!);
     const started = performance.now();
@@ -88,6 +100,9 @@ export function fitCommand(): Command {
 
 /** Which method the options ask for; a usage error where they do not go together. */
 function chooseMethod(options: FitOptions): 'ecsq' | 'bottleneck' {
+  for (const name of ['z', 'hidden'] as const)
+    if (options[name] !== undefined)
+      usageError(`--${name} goes with --pairs`, 'add --pairs FILE, or leave it out');
   const method = options.method ?? (options.beta === undefined ? 'ecsq' : 'bottleneck');
   if (method === 'bottleneck' && options.step !== undefined)
     usageError('--step is an option of --method ecsq', 'a bottleneck learns its steps; say --bits or --beta');

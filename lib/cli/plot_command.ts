@@ -1,21 +1,10 @@
 /** `bince plot`: pictures of training runs, as SVG and PNG. */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Argument, type Command } from 'commander';
-import { NewFileSink } from '../codec/byte_sink.js';
-import { fileError } from '../codec/file_errors.js';
-import { BinceError } from '../errors.js';
-import { svgDocument, svgToPng } from '../report/index.js';
-import { createCommand, type Session, setAction } from './command.js';
+import { createCommand, setAction } from './command.js';
 import { type CommonOptions, integer } from './options.js';
-import {
-  curvePictures,
-  modelPictures,
-  type Picture,
-  type PlottedRun,
-  ratePicture,
-  readPlottedRun,
-} from './run_plots.js';
+import { PictureFiles } from './picture_files.js';
+import { curvePictures, modelPictures, type PlottedRun, ratePicture, readPlottedRun } from './run_plots.js';
 
 interface PlotOptions extends CommonOptions {
   readonly out?: string;
@@ -58,52 +47,4 @@ export function plotCommand(): Command {
       if (!evaluation) session.report.note(`${folder} was not measured; for its rate: bince eval ${folder}`);
     await session.report.result({ event: 'plotted', files: files.written }, () => files.written.join('\n'));
   });
-}
-
-/** Writes pictures and remembers their names. */
-class PictureFiles {
-  readonly written: string[] = [];
-  readonly #session: Session;
-  #renderer = true;
-
-  constructor(session: Session) {
-    this.#session = session;
-  }
-
-  async write(folder: string, pictures: readonly Picture[]): Promise<void> {
-    await mkdir(folder, { recursive: true }).catch((cause: unknown) => {
-      throw fileError('make the folder', folder, cause);
-    });
-    for (const { name, drawing } of pictures) {
-      await this.#file(join(folder, `${name}.svg`), Buffer.from(svgDocument(drawing)));
-      const png = this.#renderer ? await this.#render(drawing) : undefined;
-      if (png) await this.#file(join(folder, `${name}.png`), png);
-    }
-  }
-
-  /** A PNG, or a remark, once, that the optional package for it is missing. */
-  async #render(drawing: Picture['drawing']): Promise<Buffer | undefined> {
-    try {
-      return await svgToPng(drawing);
-    } catch (error) {
-      if (!(error instanceof BinceError) || error.code !== 'BINCE_UNSUPPORTED') throw error;
-      this.#session.report.note(
-        `${error.message}${error.hint ? ` (${error.hint})` : ''}; only SVG is written`,
-      );
-      this.#renderer = false;
-      return undefined;
-    }
-  }
-
-  async #file(path: string, bytes: Buffer): Promise<void> {
-    const sink = await NewFileSink.create(path);
-    try {
-      await sink.write(bytes);
-    } catch (error) {
-      await sink.abort();
-      throw error;
-    }
-    await sink.close();
-    this.written.push(path);
-  }
 }

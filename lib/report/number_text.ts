@@ -35,5 +35,6 @@ export function significant(value: number): string {
 /** Seconds as `0.52 s` or `3 min 20 s`. */
 export function duration(seconds: number): string {
   if (seconds < 100) return `${significant(Number(seconds.toPrecision(3)))} s`;
-  return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  const whole = Math.round(seconds);
+  return `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }

@@ -8,6 +8,7 @@
  *     optimizer.safetensors   moments, random state, position      } replaced together
  *     events.out.tfevents.*   the metrics for TensorBoard
  *     plots/                  pictures of `bince plot`
+ *     run.lock                the process that trains it, while one does
  */
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -16,6 +16,7 @@ import type { CheckpointPart, TrainState } from './checkpoint.js';
 import { explainNonFinite } from './non_finite.js';
 import { checkOptions, readLoss, readMetrics } from './options.js';
 import { beginRun, checkSameConfig, joinStates, parseJson, resumeRun, splitStates } from './run_folder.js';
+import { lockRun, type RunLock } from './run_lock.js';
 import { RunRecord } from './run_record.js';
 import type {
   BatchSource,
@@ -69,6 +70,7 @@ export class Trainer<Batch> {
   /** When the last checkpoint was written. */
   #saved = 0;
   #record: RunRecord | undefined;
+  #lock: RunLock | undefined;
   #progress: TrainProgress | undefined;
   #used = false;
 
@@ -92,8 +94,8 @@ export class Trainer<Batch> {
     this.#used = true;
     const { signal, progress } = this.#options;
     signal?.throwIfAborted();
-    await this.#open();
     try {
+      await this.#open();
       this.#progress = progress?.(this.#steps, this.#state.step);
       await this.#train();
       const summary = this.#summary();
@@ -103,12 +105,14 @@ export class Trainer<Batch> {
     } finally {
       this.#progress?.end();
       this.#record?.close();
+      await this.#lock?.release();
     }
   }
 
   /** Begins the run, or goes back to its last checkpoint. */
   async #open(): Promise<void> {
     const { out, resume, seed, config = {} } = this.#options;
+    if (out !== undefined) this.#lock = await lockRun(out, resume ?? false);
     const found = out !== undefined && resume ? await resumeRun(out, config) : undefined;
     if (out !== undefined && !resume) await beginRun(out, config);
     // Not the seed itself: weights that were drawn with it would come again as noise.

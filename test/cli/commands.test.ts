@@ -39,6 +39,8 @@ describe('help and version', () => {
     'inspect',
     'import compressai',
     'demo',
+    'demo images',
+    'demo vectors',
     'doctor',
     'build',
   ];

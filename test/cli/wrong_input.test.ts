@@ -55,7 +55,7 @@ describe('usage errors: exit code 2', () => {
     [['doctor', '--threads', '0'], /an integer from 1/],
     [['doctor', '--backend', 'gpu'], /Allowed choices are ref, avx2, avx512/],
     [['build', '--jobs', 'x'], /expected a number/],
-    [['demo', '--queries', '0'], /an integer from 1 to 10000/],
+    [['demo', 'vectors', '--queries', '0'], /an integer from 1 to 10000/],
   ] as [string[], RegExp][])('%j', async (args, expected) => {
     const stderr = await fails(2, ...args);
     expect(stderr).toMatch(expected);

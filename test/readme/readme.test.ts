@@ -1,6 +1,6 @@
 /**
  * README.md is true: every TypeScript block and every line of the commands runs, in a temporary folder that has bince
- * installed (a link to the checkout) and embeddings.npy in it.
+ * installed (a link to the checkout) and embeddings.npy and other-views.npy in it.
  */
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -56,6 +56,7 @@ const commands = readme
 function readersFolder(): string {
   const folder = temporaryFolder();
   writeNpy(join(folder, 'embeddings.npy'), normalRows(2000 * 64, 21), 64);
+  writeNpy(join(folder, 'other-views.npy'), normalRows(2000 * 64, 22), 64);
   mkdirSync(join(folder, 'node_modules'));
   symlinkSync(root, join(folder, 'node_modules/bince'), 'dir');
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}');

@@ -16,12 +16,14 @@ import { kTableSeed, plainInputSteps, testSteps, viewsOf } from './views.js';
 const kExamples = 2 ** 16;
 
 /**
- * The codec of a run, codec.safetensors in its folder; made there on first use. Its tables count the symbols of training
+ * The codec of a run, codec.safetensors in its folder; made there on first use, and again when the run was trained
+ * further. Its tables count the symbols of training
  * examples, with what the entropy model has learned for symbols too rare to count.
  */
 export async function codecOf(run: Run, signal?: AbortSignal): Promise<CodecModel> {
   const path = join(run.folder, 'codec.safetensors');
-  if (await stat(path).catch(() => undefined)) return loadModel(path);
+  const kept = (await stat(path).catch(() => undefined)) && (await loadModel(path));
+  if (kept && kept.metadata['step'] === run.step) return { ...kept, metadata: {} };
   const { bottleneck, latents } = run.model;
   if (!(bottleneck instanceof EntropyBottleneck))
     throw new BinceError(
@@ -36,7 +38,8 @@ export async function codecOf(run: Run, signal?: AbortSignal): Promise<CodecMode
   const codec = scope(() =>
     bottleneck.toModel(run.config.system, bottleneck.symbols(tensor(z, [count, latents]))),
   );
-  await saveModel(path, codec);
+  // The step is for this file alone: .bince files repeat a model's metadata.
+  await saveModel(path, { ...codec, metadata: { step: run.step } });
   return codec;
 }
 

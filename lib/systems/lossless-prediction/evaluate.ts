@@ -21,6 +21,7 @@ import { bananaBatch, maximalInvariant } from './banana.js';
 import { codecOf } from './codec_model.js';
 import { decodeLatents, type Encoded, type ExampleReader, encodeExamples, throughFile } from './encode.js';
 import { makeClassifier } from './networks.js';
+import { losslessNumbers } from './pixels.js';
 import type { Run } from './run.js';
 import { kProbeSeed, kTestSeed, originalSteps, testSteps, viewsOf } from './views.js';
 
@@ -31,7 +32,10 @@ export interface Evaluation {
   readonly examples: number;
   /** 8 bits a pixel, or 32 a number. */
   readonly rawBits: number;
-  /** Images that are really stored as files, each; absent where `sharp` is not installed. */
+  /**
+   * A file an image of the augmented test set, bytes rounded, headers and all; the mean of a sample. Of what needs
+   * `sharp` (WebP, PNG of colour) absent where that is not installed.
+   */
   readonly pngBits?: number;
   readonly webpBits?: number;
   /** Cross-entropy of the rounded codes under the model, bits an example. */
@@ -67,6 +71,10 @@ export interface EvaluateOptions {
   readonly probeEpochs?: number;
   /** Whether a classifier is trained on reconstructions, which takes longer than all else. Default true. */
   readonly reconstructions?: boolean;
+  /** Whether an MLP is trained besides the linear probe. Default true. */
+  readonly mlpProbe?: boolean;
+  /** Test images that are stored as PNG and WebP too, at most; 0: none. Default 500. */
+  readonly losslessImages?: number;
   /** Told what is done. */
   readonly onProgress?: (what: string) => void;
   readonly signal?: AbortSignal | undefined;
@@ -183,6 +191,7 @@ async function evaluateImages(run: Run, test: ImageDataset, options: EvaluateOpt
   const measured: Measured = {
     ...numbers,
     rawBits: 8 * test.height * test.width * test.channels,
+    ...(await losslessNumbers(config, test, options)),
     ...(await reconstructionNumbers(run, test, zHat, views)),
   };
   if (!test.labels) return measured;
@@ -194,11 +203,12 @@ async function evaluateImages(run: Run, test: ImageDataset, options: EvaluateOpt
   say('encoding training images for the probes');
   const known = await knownCodes(run, train, options);
   const { classes } = train;
-  const probes: Record<'linearProbe' | 'mlpProbe', number> = { linearProbe: 0, mlpProbe: 0 };
+  const probes: { linearProbe?: number; mlpProbe?: number } = {};
   for (const [name, hidden] of [
     ['linearProbe', 0],
     ['mlpProbe', 256],
   ] as const) {
+    if (hidden && options.mlpProbe === false) continue;
     say(`training the ${hidden ? 'MLP' : 'linear'} probe`);
     const probe = await trainProbe(known, { ...probeOptions(options), classes, hidden });
     probes[name] = probe.accuracy({ features: zHat, labels });

@@ -14,6 +14,7 @@ export * from './config.js';
 export * from './evaluate.js';
 export * from './objectives.js';
 export * from './pictures.js';
+export { evaluatePixels, type PixelNumbers } from './pixels.js';
 export * from './published.js';
 export * from './run.js';
 export { openTrainingData, type TrainingData, trainingDataOf } from './sources.js';

@@ -1,4 +1,6 @@
 /** Experiments: from a configuration to a trained model in a run's folder, and back from the folder. */
+import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { BinceError } from '../../errors.js';
 import { constant, cosine, exponential, linearWarmup, product, type Schedule } from '../../optim/index.js';
 import { manualSeed } from '../../tensor/index.js';
@@ -90,12 +92,18 @@ export interface Run {
   readonly config: ExperimentConfig;
   readonly shape: ExampleShape;
   readonly model: Compressor;
+  /** Steps that the model was trained for. */
+  readonly step: number;
   dispose(): void;
 }
 
-/** The model of a run's folder, in evaluation mode. Throws BINCE_NOT_FOUND and BINCE_CORRUPT_DATA. */
-export async function openRun(folder: string): Promise<Run> {
-  const saved = await readRun(folder);
+/**
+ * The model of a run, named by its folder or by the model.safetensors in it, in evaluation mode. Throws BINCE_NOT_FOUND
+ * and BINCE_CORRUPT_DATA.
+ */
+export async function openRun(path: string): Promise<Run> {
+  const saved = await readRun(path);
+  const folder = (await stat(path)).isDirectory() ? path : dirname(path);
   const config = resolveConfig(saved.config as Partial<ExperimentConfig>);
   const weights = saved.modules['model'];
   if (!weights) throw new BinceError('BINCE_CORRUPT_DATA', `${folder}: the run has no weights of a model`);
@@ -103,5 +111,5 @@ export async function openRun(folder: string): Promise<Run> {
   const model = new Compressor(config, shape);
   model.loadStateDict(weights, {});
   model.eval();
-  return { folder, config, shape, model, dispose: () => model.dispose() };
+  return { folder, config, shape, model, step: saved.step, dispose: () => model.dispose() };
 }
