@@ -34,7 +34,7 @@ export class Compressor extends Module {
       config.rateModel === 'hyperprior' ? new Hyperprior(this.latents) : new EntropyBottleneck(this.latents);
     if (config.system === 'vc' || config.system === 'vic') this.decoder = makeDecoder(config, shape);
     if (config.system === 'bince') {
-      this.projector = makeProjector(config);
+      if (config.projector > 0) this.projector = makeProjector(config);
       if (config.learnTemperature) this.logScale = new Parameter(full([1], -Math.log(config.temperature)));
     }
   }

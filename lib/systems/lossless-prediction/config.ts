@@ -39,7 +39,7 @@ export interface ExperimentConfig {
   /** BINCE: the temperature, at the start or throughout; a learned one is kept >= 0.01. */
   readonly temperature: number;
   readonly learnTemperature: boolean;
-  /** BINCE: width of the projector's hidden layer. */
+  /** BINCE: width of the projector's hidden layer; 0: no projector, the loss compares codes themselves. */
   readonly projector: number;
   /** BINCE: negatives weigh as if a batch held this many examples; 0: as many as it has. */
   readonly effectiveExamples: number;
@@ -175,7 +175,7 @@ const kNames: { readonly [K in keyof ExperimentConfig]?: readonly string[] } = {
   schedule: ['exponential', 'cosine'],
 };
 
-const kCounts = ['hidden', 'batch', 'projector', 'examplesPerEpoch'] as const;
+const kCounts = ['hidden', 'batch', 'examplesPerEpoch'] as const;
 const kPositive = ['beta', 'factor', 'temperature', 'lr', 'bottleneckLr', 'lrDecay'] as const;
 const kNonNegative = ['weightDecay', 'clipGradNorm'] as const;
 const kShares = ['betaWarmup', 'warmup'] as const;
@@ -191,7 +191,7 @@ function checkConfig(config: ExperimentConfig): void {
   for (const name of kPositive) checkNumber(name, config[name], Number.MIN_VALUE, 1e12, false);
   for (const name of kNonNegative) checkNumber(name, config[name], 0, 1e12, false);
   for (const name of kShares) checkNumber(name, config[name], 0, 1, false);
-  for (const name of ['z', 'epochs', 'steps', 'effectiveExamples', 'seed'] as const)
+  for (const name of ['z', 'projector', 'epochs', 'steps', 'effectiveExamples', 'seed'] as const)
     checkNumber(name, config[name], 0, Number.MAX_SAFE_INTEGER, true);
   if (config.network !== 'none') checkNumber('z', config.z, 1, 65536, true);
   if (!config.epochs === !config.steps)

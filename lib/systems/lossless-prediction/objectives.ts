@@ -125,7 +125,7 @@ export function reconstructionError(config: ExperimentConfig, decoded: Tensor, t
 function contrastiveParts(config: ExperimentConfig, model: Compressor, views: readonly Tensor[]): Parts {
   const rows = views[0]!.shape[0]!;
   const { zHat, bits } = model.forward(concat(views, 0));
-  const heads = model.projector!.forward(zHat);
+  const heads = model.projector?.forward(zHat) ?? zHat;
   const { logScale } = model;
   const scale = logScale ? exp(clamp(logScale, -kMaxLogScale, kMaxLogScale)) : 1 / config.temperature;
   const effective = config.effectiveExamples || rows;

@@ -12,7 +12,7 @@ export const kTableSeed = 0x7e57_0003n;
 
 /** What the encoder sees in training. */
 export function trainingSteps(config: ExperimentConfig): Augmentation {
-  return [...config.augmentation, ...poseSteps(config, config.poseAnisotropy), ...config.trainingSteps];
+  return [...config.augmentation, ...config.trainingSteps, ...poseSteps(config, config.poseAnisotropy)];
 }
 
 /** What it sees of augmented test images. */
