@@ -50,7 +50,8 @@ Moments measure_moments(const float* planes, int32_t C, int32_t H, int32_t W) {
 InverseMap moments_map(const Moments& moments, double radius, double anisotropy, int32_t H, int32_t W) {
   const double half = (H < W ? H : W) * 0.5, least = kLeastVariance * half * half;
   const double mean = (moments.xx + moments.yy) * 0.5 + least, difference = (moments.xx - moments.yy) * 0.5;
-  const double spread = std::hypot(difference, moments.xy);
+  // Not hypot: its version in glibc 2.35 would be the only reason to need more than 2.34.
+  const double spread = std::sqrt(difference * difference + moments.xy * moments.xy);
   // Variances along the principal axes; rounding must not bring them below what was added.
   const double large = std::fmax(mean + spread, least), small = std::fmax(mean - spread, least);
   const double left = 1 - anisotropy;

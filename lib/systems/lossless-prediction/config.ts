@@ -136,16 +136,17 @@ export function defaultConfig(system: SystemName, data: string): ExperimentConfi
       z: 64,
       distortion: 'bce' as const,
     },
-    ...{ augmentation: augmentations.mnist, epochs: 10, batch: 128, factor: 0.003, beta: 0.2 },
-    ...{ lr: 3e-3, bottleneckLr: 3, schedule: 'cosine' as const, lrDecay: 1000, warmup: 0.05, pose: true },
+    ...{ augmentation: augmentations.mnist, epochs: 10, batch: 128, factor: 0.003, beta: 0.14 },
+    ...{ lr: 3e-3, bottleneckLr: 3, schedule: 'cosine' as const, lrDecay: 1000, warmup: 0.05 },
   };
-  if (system === 'vc') return { ...images, pose: false };
-  if (system === 'vic') return images;
-  return {
+  if (system === 'vc') return images;
+  const invariant = {
     ...images,
-    ...{ beta: 1, temperature: 0.5, learnTemperature: false, poseAnisotropy: [0.4, 1] },
+    ...{ pose: true, poseAnisotropy: [0.4, 1] as const },
     trainingSteps: [{ elastic: { grid: 5, sigma: 0.1 } }],
   };
+  if (system === 'vic') return invariant;
+  return { ...invariant, ...{ beta: 0.7, temperature: 0.5, learnTemperature: false } };
 }
 
 /** Fills in the defaults and checks every field. Throws BINCE_INVALID_ARGUMENT that names the field. */

@@ -61,6 +61,8 @@ export interface Evaluation {
 }
 
 export interface EvaluateOptions {
+  /** Which draw of the test images' augmentations. Default 0. */
+  readonly draw?: number;
   /** Test examples, at most; default all (banana: 2^18). */
   readonly examples?: number;
   /** Training examples for the probes, at most; default all. */
@@ -186,7 +188,7 @@ async function evaluateImages(run: Run, test: ImageDataset, options: EvaluateOpt
   const examples = Math.min(options.examples ?? test.count, test.count);
   const say = options.onProgress ?? (() => undefined);
   say('coding the test images');
-  const views = viewsOf(test, testSteps(config), kTestSeed, 0);
+  const views = viewsOf(test, testSteps(config), kTestSeed, options.draw ?? 0);
   const { zHat, symbols, numbers } = await codeExamples(run, examples, views, options);
   const measured: Measured = {
     ...numbers,
