@@ -30,6 +30,14 @@ export async function openTrainingData(config: ExperimentConfig): Promise<Traini
 
 /** Training data over a data set that is in memory. */
 export function trainingDataOf(config: ExperimentConfig, dataset: Dataset): TrainingData {
+  if (config.system === 'bottleneck' && dataset.kind === 'images')
+    throw new BinceError(
+      'BINCE_INVALID_ARGUMENT',
+      `${dataset.name}: images, and the bottleneck is for vectors`,
+      {
+        hint: 'give a file of features: --data features.npy; for images there are vc, vic and bince',
+      },
+    );
   const shape = shapeOf(dataset);
   const source = dataset.kind === 'images' ? imageSource(config, dataset) : vectorSource(config, dataset);
   return { shape, source, dataset };
