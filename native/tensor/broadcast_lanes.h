@@ -174,7 +174,8 @@ static bool widened(BinaryArgs args, const Run& run, const BinaryTasks& tasks) {
   if (!left && !right) return false;
   const int64_t fold = kTable / n < args.dims[0] ? kTable / n : args.dims[0], width = fold * n;
   float table[kTable];
-  for (int64_t j = 0; j < width; ++j) table[j] = (left ? args.x : args.y)[j % n];
+  const float* vector = left ? args.x : args.y;
+  for (int64_t j = 0; j < width; ++j) table[j] = vector[j % n];
   const int64_t wide = args.dims[0] / fold, rest = (args.dims[0] - wide * fold) * n;
   (left ? args.x : args.y) = table;
   (left ? args.y_strides : args.x_strides)[0] = width;
