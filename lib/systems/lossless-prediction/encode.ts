@@ -1,6 +1,7 @@
 /** Examples through a trained model, and the codes through a file. */
 import { setImmediate } from 'node:timers/promises';
 import { BinceReader, BinceWriter, type CodecModel } from '../../codec/index.js';
+import { BinceError } from '../../errors.js';
 import { shortRowOptions } from '../../nn/index.js';
 import { noGrad, scope } from '../../tensor/index.js';
 import type { Compressor } from './compressor.js';
@@ -58,7 +59,8 @@ export async function decodeLatents(
   signal?: AbortSignal,
 ): Promise<Float32Array> {
   const { latents, decoder } = model;
-  if (!decoder) throw new Error('this model has no decoder');
+  if (!decoder)
+    throw new BinceError('BINCE_UNSUPPORTED', 'this model reconstructs nothing: it has no decoder');
   const count = zHat.length / latents;
   let out: Float32Array | undefined;
   model.eval();
