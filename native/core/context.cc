@@ -3,8 +3,12 @@
 #include <sched.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <new>
 
+#include "native/core/cuda_loader.h"
+#include "native/core/device.h"
+#include "native/core/device_report.h"
 #include "native/core/status.h"
 
 namespace bince {
@@ -42,17 +46,28 @@ bince_status choose_threads(int32_t asked, int* threads) {
 
 }  // namespace
 
+size_t workspace_bytes(const bince_context* context, size_t needed) {
+  return context->cuda ? needed + sizeof(DeviceReport) : needed;
+}
+
 bince_status begin_run(const bince_context* context, const bince_launch* launch, size_t needed, Run* run) {
   const size_t given = launch ? launch->workspace_bytes : 0;
   char* workspace = launch ? static_cast<char*>(launch->workspace) : nullptr;
-  if (given < needed || (needed > 0 && !workspace))
-    return fail(BINCE_BUFFER_TOO_SMALL, "workspace: expected at least %zu bytes, received %zu", needed,
+  const size_t wanted = workspace_bytes(context, needed);
+  if (given < wanted || (wanted > 0 && !workspace))
+    return fail(BINCE_BUFFER_TOO_SMALL, "workspace: expected at least %zu bytes, received %zu", wanted,
                 workspace ? given : size_t{0});
-  if (needed > 0 && reinterpret_cast<uintptr_t>(workspace) % 64 != 0)
+  if (wanted > 0 && reinterpret_cast<uintptr_t>(workspace) % 64 != 0)
     return fail(BINCE_INVALID_ARGUMENT, "workspace: expected 64-byte alignment, received %p",
                 static_cast<void*>(workspace));
   *run = {context->pool, workspace, launch ? launch->cancel : nullptr};
-  return BINCE_OK;
+  if (!context->cuda) return BINCE_OK;
+  BINCE_RETURN_IF_ERROR(context->cuda->check_pointer(context->device, workspace, "workspace"));
+  run->stream = launch->stream;
+  run->device = context->device;
+  run->report = reinterpret_cast<DeviceReport*>(workspace);
+  run->workspace = workspace + sizeof(DeviceReport);
+  return context->cuda->fill(context->device, workspace, 0xff, sizeof(DeviceReport), launch->stream);
 }
 
 }  // namespace bince
@@ -70,7 +85,7 @@ bince_status bince_context_create(const bince_context_options* options, bince_co
   if (!context)
     return fail(BINCE_INVALID_ARGUMENT, "context: expected a place for the result, received NULL");
   *context = nullptr;
-  bince_context_options chosen = {sizeof(bince_context_options), 0, nullptr};
+  bince_context_options chosen = {sizeof(bince_context_options), 0, nullptr, 0};
   if (options) {
     if (options->struct_size < sizeof(bince_context_options))
       return fail(BINCE_INVALID_ARGUMENT, "options.struct_size: expected %zu, received %u",
@@ -82,9 +97,13 @@ bince_status bince_context_create(const bince_context_options* options, bince_co
   const char* backend = chosen.backend;
   const bool from_environment = !backend || !*backend;
   if (from_environment) backend = std::getenv("BINCE_BACKEND");
-  const bince::Ops* ops = backend && *backend ? bince::ops_named(backend) : bince::best_ops();
+  const bool cuda = backend && std::strcmp(backend, "cuda") == 0;
+  if (cuda) BINCE_RETURN_IF_ERROR(bince::check_device(chosen.device));
+  const bince::Ops* ops = cuda                  ? bince::cuda_ops()
+                          : backend && *backend ? bince::ops_named(backend)
+                                                : bince::best_ops();
   if (!ops)
-    return fail(BINCE_UNSUPPORTED, "%s: expected one of %s, received '%s'",
+    return fail(BINCE_UNSUPPORTED, "%s: expected one of %s or cuda, received '%s'",
                 from_environment ? "BINCE_BACKEND" : "backend", bince_available_backends(), backend);
   bince_context* created = new (std::nothrow) bince_context{ops, nullptr};
   if (created) {
@@ -97,12 +116,23 @@ bince_status bince_context_create(const bince_context_options* options, bince_co
     delete created;
     return fail(BINCE_OUT_OF_MEMORY, "a context with %d threads could not be created", threads);
   }
+  if (cuda) {
+    created->cuda = &bince::cuda_plugin()->runtime;
+    created->device = chosen.device;
+    const bince_status status = created->cuda->create_stream(chosen.device, &created->stream);
+    if (status != BINCE_OK) {
+      bince::destroy_thread_pool(created->pool);
+      delete created;
+      return status;
+    }
+  }
   *context = created;
   return BINCE_OK;
 }
 
 void bince_context_destroy(bince_context* context) {
   if (!context) return;
+  if (context->cuda) context->cuda->destroy_stream(context->device, context->stream);
   bince::destroy_thread_pool(context->pool);
   delete context;
 }

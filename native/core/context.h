@@ -5,15 +5,23 @@
 #include "bince.h"
 #include "native/core/ops.h"
 #include "native/core/thread_pool.h"
+#include "native/cuda/cuda_plugin.h"
 
 struct bince_context {
   const bince::Ops* ops;
   bince::ThreadPool* pool;
+  const bince::CudaRuntime* cuda = nullptr;  // null on the CPU
+  int32_t device = 0;                        // of CUDA
+  void* stream = nullptr;                    // the context's own, of CUDA
 };
 
 namespace bince {
 
-// Checks the launch against the workspace that the call needs and turns it into what a slot takes.
+// Bytes of the workspace of a call whose slot asks for `needed`: on CUDA a DeviceReport comes first.
+size_t workspace_bytes(const bince_context* context, size_t needed);
+
+// Checks the launch against the workspace that the slot needs (without the report) and turns it into what a
+// slot takes.  On CUDA it also queues the clearing of the report.
 bince_status begin_run(const bince_context* context, const bince_launch* launch, size_t needed, Run* run);
 
 }  // namespace bince

@@ -18,12 +18,13 @@ struct CodingOps;       // native/coding/coding_ops.h
 struct DenseOps;        // native/dense/dense_ops.h
 struct TensorOps;       // native/tensor/tensor_ops.h
 struct AugmentOps;      // native/augment/augment_ops.h
+struct DeviceReport;    // native/core/device_report.h
 
 inline constexpr uint32_t kOpsVersion = 1;
 
-// Backends in order of preference, slowest first.
-enum class Backend { kRef = 0, kAvx2 = 1, kAvx512 = 2 };
-inline constexpr int kBackends = 3;
+// CPU backends in order of preference, slowest first, and CUDA, which is chosen by name alone.
+enum class Backend { kRef = 0, kAvx2 = 1, kAvx512 = 2, kCuda = 3 };
+inline constexpr int kBackends = 3;  // of the CPU
 
 struct Ops {
   uint32_t version;
@@ -34,7 +35,7 @@ struct Ops {
   const CodingOps* coding;
   const DenseOps* dense;
   const TensorOps* tensor;
-  const AugmentOps* augment;
+  const AugmentOps* augment;  // on CUDA dense, tensor and augment are null: their operations run on the CPU
 };
 
 // What every slot gets besides its own arguments.
@@ -42,6 +43,11 @@ struct Run {
   ThreadPool* pool;
   char* workspace;        // 64-byte aligned, as large as the family's workspace function said
   const int32_t* cancel;  // may be null
+  // CUDA alone.  The workspace is then device memory and begins with a DeviceReport, already cleared, that is
+  // not part of `workspace`'s carving: slots find it at `report` and carve from `workspace`.
+  void* stream = nullptr;
+  int32_t device = 0;
+  DeviceReport* report = nullptr;
 };
 
 static inline bool cancelled(const Run& run) {

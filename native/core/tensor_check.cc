@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "native/core/context.h"
 #include "native/core/status.h"
 
 namespace bince {
@@ -40,14 +41,38 @@ std::string shape_name(const int64_t* shape, int count) {
   return name + "]";
 }
 
+// The context of the CUDA call that the thread is in.
+thread_local const bince_context* device_context = nullptr;
+
+bince_status check_tensor_device(const bince_tensor* tensor, const char* name) {
+  const bince_device device = tensor->device;
+  if (!device_context) {
+    if (device.device_type == BINCE_CPU) return BINCE_OK;
+    return fail(BINCE_UNSUPPORTED, "%s: expected a tensor on the CPU, received device type %d", name,
+                device.device_type);
+  }
+  if (device.device_type == BINCE_CUDA && device.device_id == device_context->device) return BINCE_OK;
+  if (device.device_type == BINCE_CUDA)
+    return fail(BINCE_INVALID_ARGUMENT, "%s: expected a tensor on CUDA device %d, received one on device %d",
+                name, device_context->device, device.device_id);
+  return fail(BINCE_INVALID_ARGUMENT, "%s: expected a tensor on CUDA device %d, received device type %d",
+              name, device_context->device, device.device_type);
+}
+
 }  // namespace
+
+DeviceCall::DeviceCall(const bince_context* context) : before_(device_context) {
+  device_context = context && context->cuda ? context : nullptr;
+}
+
+DeviceCall::~DeviceCall() {
+  device_context = before_;
+}
 
 bince_status check_tensor(const bince_tensor* tensor, const char* name,
                           std::initializer_list<bince_dtype> dtypes, std::initializer_list<int64_t> shape) {
   if (!tensor) return fail(BINCE_INVALID_ARGUMENT, "%s: expected a tensor, received NULL", name);
-  if (tensor->device.device_type != BINCE_CPU)
-    return fail(BINCE_UNSUPPORTED, "%s: expected a tensor on the CPU, received device type %d", name,
-                tensor->device.device_type);
+  BINCE_RETURN_IF_ERROR(check_tensor_device(tensor, name));
   bool dtype_fits = false;
   for (const bince_dtype& dtype : dtypes) dtype_fits |= same_dtype(tensor->dtype, dtype);
   if (!dtype_fits) {
@@ -87,6 +112,9 @@ bince_status check_tensor(const bince_tensor* tensor, const char* name,
   const uintptr_t address = reinterpret_cast<uintptr_t>(tensor->data) + tensor->byte_offset;
   if (elements > 0 && address % (tensor->dtype.bits / 8) != 0)
     return fail(BINCE_INVALID_ARGUMENT, "%s: data is not aligned to its elements", name);
+  if (elements > 0 && device_context)
+    return device_context->cuda->check_pointer(device_context->device, reinterpret_cast<void*>(address),
+                                               name);
   return BINCE_OK;
 }
 

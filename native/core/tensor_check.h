@@ -20,8 +20,21 @@ inline bool same_dtype(bince_dtype a, bince_dtype b) {
   return a.code == b.code && a.bits == b.bits && a.lanes == b.lanes;
 }
 
-// A tensor on the CPU with one of `dtypes`, exactly `shape` (-1 takes any size >= 0), dense and row-major.
-// The message names the argument, what was expected and what was received.
+// While it lives, the thread's checks expect tensors where the context's calls take them: on the CPU, or in
+// the memory of the context's device.  Every C ABI call that has a CUDA backend begins with one.
+class DeviceCall {
+ public:
+  explicit DeviceCall(const bince_context* context);
+  ~DeviceCall();
+  DeviceCall(const DeviceCall&) = delete;
+  DeviceCall& operator=(const DeviceCall&) = delete;
+
+ private:
+  const bince_context* before_;
+};
+
+// A tensor on the CPU (see DeviceCall) with one of `dtypes`, exactly `shape` (-1 takes any size >= 0), dense
+// and row-major. The message names the argument, what was expected and what was received.
 bince_status check_tensor(const bince_tensor* tensor, const char* name,
                           std::initializer_list<bince_dtype> dtypes, std::initializer_list<int64_t> shape);
 

@@ -28,7 +28,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a struct or a call below changes in a way that a compiled caller would notice. */
-#define BINCE_ABI_VERSION 1
+#define BINCE_ABI_VERSION 2
 
 typedef enum bince_status {
   BINCE_OK = 0,
@@ -73,11 +73,13 @@ typedef struct bince_context bince_context;
 typedef struct bince_context_options {
   uint32_t struct_size; /* sizeof(bince_context_options), so that later fields can be told from absent ones */
   int32_t threads;      /* 0: BINCE_THREADS, else the number of processors this process may use */
-  const char* backend;  /* NULL: BINCE_BACKEND, else the fastest that runs: "ref", "avx2", "avx512" */
+  const char*
+      backend;    /* NULL: BINCE_BACKEND, else the fastest that runs: "ref", "avx2", "avx512"; or "cuda" */
+  int32_t device; /* of "cuda": its index, from 0 */
 } bince_context_options;
 
 typedef struct bince_launch {
-  void* stream;    /* the device's stream; NULL on the CPU */
+  void* stream;    /* a CUDA stream of the context's device, NULL: its default stream; ignored on the CPU */
   void* workspace; /* 64-byte aligned; may be NULL when the `_workspace` call says 0 */
   size_t workspace_bytes;
   const int32_t* cancel; /* NULL, or a flag that another thread sets to non-zero */
@@ -101,6 +103,59 @@ BINCE_API bince_status bince_context_set_threads(bince_context* context, int32_t
 BINCE_API const char* bince_available_backends(void);
 /* What the machine offers, for reports: "sse4.2 avx avx2 fma avx512f ...". */
 BINCE_API const char* bince_cpu_features(void);
+
+/* ---- devices ----------------------------------------------------------------------------------------------
+ *
+ * The CUDA kernels live in a library of their own, libbince_cuda.so, that is opened on the first use: from
+ * the path in BINCE_CUDA_LIBRARY, or beside this library.  Without it, without a driver or without a device
+ * every call below is BINCE_UNSUPPORTED and bince_last_error() says what to do.
+ *
+ * A context of the backend "cuda" belongs to one device.  The tensors of its calls lie in that device's
+ * memory, the structs and shapes that describe them on the host.  Calls queue work on launch->stream and
+ * return: their checks of values (NaN, indexes) run on the device, and bince_finish() tells what they found.
+ */
+typedef struct bince_cuda_info {
+  uint32_t struct_size; /* sizeof(bince_cuda_info) */
+  int32_t device;
+  char name[256];
+  int32_t compute_major, compute_minor; /* 9, 0 */
+  int32_t multiprocessors;
+  int32_t driver_version, runtime_version; /* 13000: CUDA 13.0 */
+  uint64_t total_bytes, free_bytes;
+  uint64_t shared_bytes; /* of shared memory that a block may use */
+  uint64_t l2_bytes;
+} bince_cuda_info;
+
+/* The number of devices, at least 1. */
+BINCE_API bince_status bince_cuda_device_count(int32_t* count);
+BINCE_API bince_status bince_cuda_device_info(int32_t device, bince_cuda_info* info);
+
+/* The device of a context: {BINCE_CUDA, index}, or {BINCE_CPU, 0}. */
+BINCE_API bince_device bince_context_device(const bince_context* context);
+/* A stream that belongs to the context; NULL on the CPU. */
+BINCE_API void* bince_context_stream(const bince_context* context);
+
+/* Waits for the stream of `launch` and reports what the last call with its workspace found wrong with values
+ * in the data (BINCE_INVALID_VALUE, BINCE_CORRUPT_DATA), or an error of the device (BINCE_INTERNAL, with the
+ * runtime's words).  On the CPU calls report by themselves, and this is BINCE_OK. */
+BINCE_API bince_status bince_finish(bince_context* context, const bince_launch* launch);
+
+/* Device memory, 256-byte aligned, for callers that have no allocator of their own; on a CPU context host
+ * memory, 64-byte aligned.  BINCE_OUT_OF_MEMORY names the bytes asked for, free and in all. */
+BINCE_API bince_status bince_device_allocate(bince_context* context, size_t bytes, void** pointer);
+BINCE_API bince_status bince_device_free(bince_context* context, void* pointer);
+/* Host memory that the device reads and writes directly, so that copies run beside other work. */
+BINCE_API bince_status bince_pinned_allocate(bince_context* context, size_t bytes, void** pointer);
+BINCE_API bince_status bince_pinned_free(bince_context* context, void* pointer);
+/* Copies between host and the context's device; to and from ordinary host memory it returns when done, else
+ * it is queued on the stream. */
+BINCE_API bince_status bince_copy_to_device(bince_context* context, void* device_to, const void* host_from,
+                                            size_t bytes, void* stream);
+BINCE_API bince_status bince_copy_to_host(bince_context* context, void* host_to, const void* device_from,
+                                          size_t bytes, void* stream);
+BINCE_API bince_status bince_copy_on_device(bince_context* context, void* to, const void* from, size_t bytes,
+                                            void* stream);
+BINCE_API bince_status bince_stream_synchronize(bince_context* context, void* stream);
 
 /* ---- contrastive ------------------------------------------------------------------------------------------
  *
@@ -140,7 +195,9 @@ enum {                                         /* bince_contrastive.flags */
        BINCE_CONTRASTIVE_EXCLUDE_DIAGONAL = 4, /* pair (i, i) is neither positive nor negative */
        BINCE_CONTRASTIVE_OWN_KEY = 8,          /* MoCo: a row sees its own key and the queue */
        BINCE_CONTRASTIVE_SUM = 16,             /* loss = sum_i w_i l_i, not their mean */
-       BINCE_CONTRASTIVE_UNCHECKED = 32        /* accept NaN and infinity in q, k, queue and results */
+       BINCE_CONTRASTIVE_UNCHECKED = 32,       /* accept NaN and infinity in q, k, queue and results */
+       BINCE_CONTRASTIVE_TF32 = 64             /* CUDA, float32 inputs: products of 10-bit mantissas on the
+                                                  tensor cores; elsewhere it changes nothing */
 };
 enum { /* the call that a workspace is for */
        BINCE_CONTRASTIVE_FORWARD = 1,
