@@ -70,6 +70,16 @@ bince_status begin_run(const bince_context* context, const bince_launch* launch,
   return context->cuda->fill(context->device, workspace, 0xff, sizeof(DeviceReport), launch->stream);
 }
 
+bince_status unsupported_call(const bince_context* context, const char* call) {
+  return fail(BINCE_UNSUPPORTED, "%s: the backend %s does not have it; call it with a context of the CPU",
+              call, context->ops->name);
+}
+
+bince_status needs_cpu(const bince_context* context, const char* call) {
+  if (!context) return fail(BINCE_INVALID_ARGUMENT, "context: expected a context, received NULL");
+  return context->cuda ? unsupported_call(context, call) : BINCE_OK;
+}
+
 }  // namespace bince
 
 uint32_t bince_abi_version(void) {
