@@ -8,6 +8,7 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { findNvcc } from './nvcc.mjs';
 
 const require = createRequire(import.meta.url);
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -46,13 +47,6 @@ function findNodeGyp() {
     join(dirname(process.execPath), '../lib/node_modules/npm/node_modules/node-gyp/bin/node-gyp.js'),
   );
   return candidates.find((path) => path && existsSync(path));
-}
-
-/** nvcc on the PATH, by CUDACXX, or where NVIDIA's packages put it. */
-function findNvcc() {
-  const folders = [process.env.CUDA_HOME, process.env.CUDA_PATH, '/usr/local/cuda'].filter(Boolean);
-  const candidates = [process.env.CUDACXX, 'nvcc', ...folders.map((folder) => join(folder, 'bin/nvcc'))];
-  return candidates.find((command) => command && has(command));
 }
 
 /** In a build folder of its own, so that the addon's stays as it is. BINCE_CUDA_ARCHITECTURES cuts it short. */
