@@ -285,6 +285,7 @@ bince_status bince_blocks_bound(const bince_block_format* format, int64_t rows, 
 
 bince_status bince_blocks_encode_workspace(const bince_context* context, const bince_block_format* format,
                                            int64_t rows, size_t* bytes) {
+  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_blocks_encode_workspace"));
   BINCE_RETURN_IF_ERROR(check_result(bytes, "bytes"));
   BINCE_RETURN_IF_ERROR(check_format(format));
   BINCE_RETURN_IF_ERROR(check_row_count(rows));
@@ -298,6 +299,7 @@ bince_status bince_blocks_encode(const bince_context* context, const bince_block
                                  const bince_tensor* rows, uint64_t first_block, bince_tensor* sections,
                                  bince_tensor* section_bytes, uint64_t* bytes, double* ideal_bits,
                                  const bince_launch* launch) {
+  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_blocks_encode"));
   BINCE_RETURN_IF_ERROR(check_result(bytes, "bytes"));
   BINCE_RETURN_IF_ERROR(check_format(format));
   BINCE_RETURN_IF_ERROR(
@@ -373,6 +375,7 @@ bince_status bince_blocks_scan(const bince_block_format* format, const bince_ten
 
 bince_status bince_blocks_decode_workspace(const bince_context* context, const bince_block_format* format,
                                            size_t* bytes) {
+  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_blocks_decode_workspace"));
   BINCE_RETURN_IF_ERROR(check_result(bytes, "bytes"));
   BINCE_RETURN_IF_ERROR(check_format(format));
   *bytes = channel_bytes(format->channels) +
@@ -383,6 +386,7 @@ bince_status bince_blocks_decode_workspace(const bince_context* context, const b
 bince_status bince_blocks_decode(const bince_context* context, const bince_block_format* format,
                                  const bince_tensor* sections, uint64_t first_block, bince_tensor* rows,
                                  const bince_launch* launch) {
+  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_blocks_decode"));
   BINCE_RETURN_IF_ERROR(check_format(format));
   BINCE_RETURN_IF_ERROR(check_tensor(sections, "sections", {kUint8}, {-1}));
   BINCE_RETURN_IF_ERROR(

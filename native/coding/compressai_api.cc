@@ -141,8 +141,9 @@ bince_status bince_compressai_bound(int64_t strings, int64_t length, uint64_t* b
   return BINCE_OK;
 }
 
-bince_status bince_compressai_workspace(const bince_context*, int64_t strings, int64_t length,
+bince_status bince_compressai_workspace(const bince_context* context, int64_t strings, int64_t length,
                                         size_t* bytes) {
+  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_compressai_workspace"));
   BINCE_RETURN_IF_ERROR(check_bytes(bytes));
   BINCE_RETURN_IF_ERROR(check_shape(strings, length));
   Workspace workspace;
@@ -155,6 +156,7 @@ bince_status bince_compressai_encode(const bince_context* context, const bince_t
                                      const bince_tensor* symbols, const bince_tensor* indexes,
                                      bince_tensor* strings, bince_tensor* string_bytes, uint64_t* bytes,
                                      const bince_launch* launch) {
+  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_compressai_encode"));
   BINCE_RETURN_IF_ERROR(check_bytes(bytes));
   StringsPlan plan = {};
   BINCE_RETURN_IF_ERROR(check_call(tables, symbols, indexes, &plan));
@@ -181,6 +183,7 @@ bince_status bince_compressai_decode(const bince_context* context, const bince_t
                                      const bince_tensor* strings, const bince_tensor* string_bytes,
                                      const bince_tensor* indexes, bince_tensor* symbols,
                                      const bince_launch* launch) {
+  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_compressai_decode"));
   StringsPlan plan = {};
   BINCE_RETURN_IF_ERROR(check_call(tables, symbols, indexes, &plan));
   const int64_t B = symbols->shape[0], L = symbols->shape[1];

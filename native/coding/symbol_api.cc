@@ -205,8 +205,9 @@ bince_status bince_symbols_bound(int64_t count, uint64_t* bytes) {
   return BINCE_OK;
 }
 
-bince_status bince_symbols_encode_workspace(const bince_context*, const bince_tables* tables, int64_t count,
-                                            size_t* bytes) {
+bince_status bince_symbols_encode_workspace(const bince_context* context, const bince_tables* tables,
+                                            int64_t count, size_t* bytes) {
+  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_symbols_encode_workspace"));
   BINCE_RETURN_IF_ERROR(check_place(bytes));
   BINCE_RETURN_IF_ERROR(check_prepared(tables));
   BINCE_RETURN_IF_ERROR(check_count(count, "count"));
@@ -217,6 +218,7 @@ bince_status bince_symbols_encode_workspace(const bince_context*, const bince_ta
 bince_status bince_symbols_encode(const bince_context* context, const bince_tables* tables, int32_t coder,
                                   uint32_t lanes, const bince_tensor* symbols, const bince_tensor* indexes,
                                   bince_tensor* coded, uint64_t* bytes, const bince_launch* launch) {
+  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_symbols_encode"));
   BINCE_RETURN_IF_ERROR(check_place(bytes));
   Symbols checked;
   BINCE_RETURN_IF_ERROR(check_symbols(tables, coder, lanes, symbols, indexes, &checked));
@@ -237,7 +239,9 @@ bince_status bince_symbols_encode(const bince_context* context, const bince_tabl
   return encode_rans_symbols(run, context->ops->coding, plan, checked, values, room, scratch, coded, bytes);
 }
 
-bince_status bince_symbols_decode_workspace(const bince_context*, const bince_tables* tables, size_t* bytes) {
+bince_status bince_symbols_decode_workspace(const bince_context* context, const bince_tables* tables,
+                                            size_t* bytes) {
+  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_symbols_decode_workspace"));
   BINCE_RETURN_IF_ERROR(check_place(bytes));
   BINCE_RETURN_IF_ERROR(check_prepared(tables));
   *bytes = symbols_bytes(tables, 0, false);
@@ -247,6 +251,7 @@ bince_status bince_symbols_decode_workspace(const bince_context*, const bince_ta
 bince_status bince_symbols_decode(const bince_context* context, const bince_tables* tables, int32_t coder,
                                   uint32_t lanes, const bince_tensor* coded, const bince_tensor* indexes,
                                   bince_tensor* symbols, const bince_launch* launch) {
+  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_symbols_decode"));
   Symbols checked;
   BINCE_RETURN_IF_ERROR(check_symbols(tables, coder, lanes, symbols, indexes, &checked));
   BINCE_RETURN_IF_ERROR(check_tensor(coded, "coded", {kUint8}, {-1}));

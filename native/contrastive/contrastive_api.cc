@@ -208,7 +208,10 @@ bince_status check_results(const bince_contrastive_results* given, const Contras
 bince_status run_contrastive(bince_context* context, const bince_launch* launch,
                              const bince_contrastive* given, const bince_contrastive_results* wanted,
                              uint32_t call) {
-  if (!context) return fail(BINCE_INVALID_ARGUMENT, "context: expected a context, received NULL");
+  BINCE_RETURN_IF_ERROR(needs_cpu(context, call == BINCE_CONTRASTIVE_FORWARD ? "bince_contrastive_forward"
+                                           : call == BINCE_CONTRASTIVE_BACKWARD
+                                               ? "bince_contrastive_backward"
+                                               : "bince_contrastive_forward_backward"));
   ContrastiveProblem problem;
   ContrastiveResults results;
   BINCE_RETURN_IF_ERROR(check_problem(given, &problem));
@@ -248,6 +251,7 @@ void bince_contrastive_init(bince_contrastive* problem) {
 bince_status bince_contrastive_workspace(const bince_context* context, const bince_contrastive* problem,
                                          uint32_t call, size_t* bytes) {
   if (!context || !bytes) return fail(BINCE_INVALID_ARGUMENT, "context, bytes: expected both, received NULL");
+  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_contrastive_workspace"));
   if (call < BINCE_CONTRASTIVE_FORWARD || call > BINCE_CONTRASTIVE_FORWARD_BACKWARD)
     return fail(BINCE_INVALID_ARGUMENT, "call: expected 1 to 3, received %u", call);
   ContrastiveProblem checked;

@@ -1,6 +1,7 @@
 #include "native/core/context.h"
 
 #include <sched.h>
+#include <stddef.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -70,6 +71,16 @@ bince_status begin_run(const bince_context* context, const bince_launch* launch,
   return context->cuda->fill(context->device, workspace, 0xff, sizeof(DeviceReport), launch->stream);
 }
 
+bince_status unsupported_call(const bince_context* context, const char* call) {
+  return fail(BINCE_UNSUPPORTED, "%s: the backend %s does not have it; call it with a context of the CPU",
+              call, context->ops->name);
+}
+
+bince_status needs_cpu(const bince_context* context, const char* call) {
+  if (!context) return fail(BINCE_INVALID_ARGUMENT, "context: expected a context, received NULL");
+  return context->cuda ? unsupported_call(context, call) : BINCE_OK;
+}
+
 }  // namespace bince
 
 uint32_t bince_abi_version(void) {
@@ -87,10 +98,12 @@ bince_status bince_context_create(const bince_context_options* options, bince_co
   *context = nullptr;
   bince_context_options chosen = {sizeof(bince_context_options), 0, nullptr, 0};
   if (options) {
-    if (options->struct_size < sizeof(bince_context_options))
+    // Callers that were compiled before `device` pass a struct that ends there.
+    constexpr size_t kLeast = offsetof(bince_context_options, device);
+    if (options->struct_size < kLeast)
       return fail(BINCE_INVALID_ARGUMENT, "options.struct_size: expected %zu, received %u",
                   sizeof(bince_context_options), options->struct_size);
-    chosen = *options;
+    std::memcpy(&chosen, options, options->struct_size < sizeof chosen ? kLeast : sizeof chosen);
   }
   int threads = 1;
   BINCE_RETURN_IF_ERROR(bince::choose_threads(chosen.threads, &threads));

@@ -24,6 +24,12 @@ size_t workspace_bytes(const bince_context* context, size_t needed);
 // slot takes.  On CUDA it also queues the clearing of the report.
 bince_status begin_run(const bince_context* context, const bince_launch* launch, size_t needed, Run* run);
 
+// BINCE_UNSUPPORTED, with the names of the call and of the context's backend.
+bince_status unsupported_call(const bince_context* context, const char* call);
+
+// The first line of a call that runs on the CPU alone: a context is there, and it is no CUDA context.
+bince_status needs_cpu(const bince_context* context, const char* call);
+
 }  // namespace bince
 
 #endif  // BINCE_CORE_CONTEXT_H_

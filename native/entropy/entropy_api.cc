@@ -197,7 +197,8 @@ bince_status explain(const FactorizedArgs& args) {
 bince_status run_factorized(bince_context* context, const bince_factorized_options* options,
                             const bince_factorized_inputs* inputs, const bince_factorized_outputs* outputs,
                             const bince_launch* launch, bool backward) {
-  if (!context) return fail(BINCE_INVALID_ARGUMENT, "context: expected a context, received NULL");
+  BINCE_RETURN_IF_ERROR(
+      needs_cpu(context, backward ? "bince_factorized_backward" : "bince_factorized_forward"));
   FactorizedArgs args;
   BINCE_RETURN_IF_ERROR(check_all(options, inputs, outputs, backward, &args));
   const EntropyOps& ops = *context->ops->entropy;
@@ -213,6 +214,8 @@ bince_status size_factorized(bince_context* context, const bince_factorized_opti
                              bool backward, size_t* bytes) {
   if (!context || !bytes)
     return fail(BINCE_INVALID_ARGUMENT, "context and bytes: expected pointers, received NULL");
+  BINCE_RETURN_IF_ERROR(needs_cpu(
+      context, backward ? "bince_factorized_backward_workspace" : "bince_factorized_forward_workspace"));
   FactorizedArgs args;
   BINCE_RETURN_IF_ERROR(check_all(options, inputs, outputs, backward, &args));
   *bytes = context->ops->entropy->factorized_workspace(args, backward);
@@ -251,7 +254,7 @@ bince_status bince_factorized_backward_workspace(bince_context* context,
 bince_status bince_uniform_noise(bince_context* context, uint64_t seed, uint64_t first_row,
                                  bince_tensor* noise) {
   using namespace bince;
-  if (!context) return fail(BINCE_INVALID_ARGUMENT, "context: expected a context, received NULL");
+  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_uniform_noise"));
   BINCE_RETURN_IF_ERROR(check_tensor(noise, "noise", {kFloat32}, {-1, -1}));
   if (noise->shape[1] > INT32_MAX)
     return fail(BINCE_INVALID_ARGUMENT, "noise: expected rows of at most 2^31 - 1 elements, received %lld",

@@ -88,7 +88,7 @@ bince_status explain(const GaussianArgs& args) {
 bince_status run_gaussian(bince_context* context, const bince_gaussian_options* options,
                           const bince_gaussian_inputs* inputs, const bince_gaussian_outputs* outputs,
                           const bince_launch* launch, bool backward) {
-  if (!context) return fail(BINCE_INVALID_ARGUMENT, "context: expected a context, received NULL");
+  BINCE_RETURN_IF_ERROR(needs_cpu(context, backward ? "bince_gaussian_backward" : "bince_gaussian_forward"));
   GaussianArgs args;
   BINCE_RETURN_IF_ERROR(check_all(options, inputs, outputs, backward, &args));
   Run run;
@@ -119,6 +119,7 @@ bince_status bince_gaussian_workspace(bince_context* context, const bince_gaussi
   using namespace bince;
   if (!context || !bytes)
     return fail(BINCE_INVALID_ARGUMENT, "context and bytes: expected pointers, received NULL");
+  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_gaussian_workspace"));
   GaussianArgs args;
   BINCE_RETURN_IF_ERROR(check_all(options, inputs, outputs, true, &args));
   *bytes = context->ops->entropy->gaussian_workspace(args);

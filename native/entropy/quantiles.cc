@@ -75,7 +75,7 @@ bince_status bince_factorized_logits(bince_context* context, const bince_factori
                                      const bince_tensor* params, const bince_tensor* values,
                                      bince_tensor* logits) {
   using namespace bince;
-  if (!context) return fail(BINCE_INVALID_ARGUMENT, "context: expected a context, received NULL");
+  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_factorized_logits"));
   Widths widths;
   BINCE_RETURN_IF_ERROR(check_widths(options, &widths));
   const float* data;
@@ -100,7 +100,7 @@ bince_status bince_quantiles_loss(bince_context* context, const bince_factorized
                                   const bince_tensor* params, const bince_tensor* quantiles, double tail_mass,
                                   bince_tensor* loss, bince_tensor* dquantiles) {
   using namespace bince;
-  if (!context) return fail(BINCE_INVALID_ARGUMENT, "context: expected a context, received NULL");
+  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_quantiles_loss"));
   Widths widths;
   BINCE_RETURN_IF_ERROR(check_widths(options, &widths));
   BINCE_RETURN_IF_ERROR(check_tail_mass(tail_mass));
@@ -136,7 +136,7 @@ bince_status bince_quantiles_solve(bince_context* context, const bince_factorize
                                    const bince_tensor* params, double tail_mass, bince_tensor* quantiles,
                                    bince_tensor* unsolved, const bince_launch* launch) {
   using namespace bince;
-  if (!context) return fail(BINCE_INVALID_ARGUMENT, "context: expected a context, received NULL");
+  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_quantiles_solve"));
   Solve solve = {};
   BINCE_RETURN_IF_ERROR(check_widths(options, &solve.widths));
   BINCE_RETURN_IF_ERROR(check_tail_mass(tail_mass));

@@ -189,7 +189,7 @@ bince_status bince_factorized_tables(bince_context* context, const bince_factori
                                      bince_tensor* offset, bince_tensor* start, bince_tensor* cdf,
                                      const bince_launch* launch) {
   using namespace bince;
-  if (!context) return fail(BINCE_INVALID_ARGUMENT, "context: expected a context, received NULL");
+  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_factorized_tables"));
   if (tail != BINCE_TAIL_OWN && tail != BINCE_TAIL_COMPRESSAI)
     return fail(BINCE_INVALID_ARGUMENT, "tail: expected 0 or 1, received %d", tail);
   Widths widths;
