@@ -1,6 +1,7 @@
 #include "native/core/context.h"
 
 #include <sched.h>
+#include <stddef.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -97,10 +98,12 @@ bince_status bince_context_create(const bince_context_options* options, bince_co
   *context = nullptr;
   bince_context_options chosen = {sizeof(bince_context_options), 0, nullptr, 0};
   if (options) {
-    if (options->struct_size < sizeof(bince_context_options))
+    // Callers that were compiled before `device` pass a struct that ends there.
+    constexpr size_t kLeast = offsetof(bince_context_options, device);
+    if (options->struct_size < kLeast)
       return fail(BINCE_INVALID_ARGUMENT, "options.struct_size: expected %zu, received %u",
                   sizeof(bince_context_options), options->struct_size);
-    chosen = *options;
+    std::memcpy(&chosen, options, options->struct_size < sizeof chosen ? kLeast : sizeof chosen);
   }
   int threads = 1;
   BINCE_RETURN_IF_ERROR(bince::choose_threads(chosen.threads, &threads));

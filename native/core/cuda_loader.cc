@@ -33,8 +33,11 @@ std::string own_folder() {
 }
 
 std::string library_path() {
-  if (const char* path = std::getenv("BINCE_CUDA_LIBRARY"); path && *path) return path;
-  return own_folder() + "/" + kLibrary;
+  const char* named = std::getenv("BINCE_CUDA_LIBRARY");
+  if (!named || !*named) return own_folder() + "/" + kLibrary;
+  const std::string path = named;
+  // dlopen would look for a bare name in the system's folders.
+  return path.find('/') == std::string::npos ? "./" + path : path;
 }
 
 Attempt open_plugin() {
@@ -54,6 +57,7 @@ Attempt open_plugin() {
   using Entry = const CudaPlugin* (*)(const CudaHost*);
   const Entry entry = reinterpret_cast<Entry>(dlsym(library, "bince_cuda_plugin"));
   static const CudaHost host = {kCudaPluginVersion, take_reason};
+  fail(BINCE_UNSUPPORTED, "%s gives no reason", path.c_str());  // for an entry that does not
   if (!entry) {
     attempt.reason = path + " is not bince's CUDA library: it has no bince_cuda_plugin";
   } else if (const CudaPlugin* plugin = entry(&host); !plugin) {
@@ -62,16 +66,19 @@ Attempt open_plugin() {
     attempt.reason = path + " has version " + std::to_string(plugin->version) + ", this library needs " +
                      std::to_string(kCudaPluginVersion) + "; build both from one checkout";
   } else {
+    const Ops& cpu = *best_ops();
     attempt.plugin = plugin;
-    attempt.ops = {kOpsVersion, "cuda",  Backend::kCuda, plugin->contrastive, plugin->entropy, nullptr,
-                   nullptr,     nullptr, nullptr};
+    attempt.ops = {kOpsVersion,         "cuda",          Backend::kCuda,
+                   plugin->contrastive, plugin->entropy, nullptr,  // coding: plugin->coding
+                   cpu.dense,           cpu.tensor,      cpu.augment};
   }
   return attempt;  // a library that was refused stays open: nothing in it runs
 }
 
+// Never destroyed: contexts may be destroyed while the process exits.
 const Attempt& attempt() {
-  static const Attempt once = open_plugin();
-  return once;
+  static const Attempt* const once = new Attempt(open_plugin());
+  return *once;
 }
 
 }  // namespace

@@ -60,19 +60,42 @@ bince_status need_context(const bince_context* context) {
   return context ? BINCE_OK : fail(BINCE_INVALID_ARGUMENT, "context: expected a context, received NULL");
 }
 
+bince_status out_of_host_memory(size_t bytes) {
+  return fail(BINCE_OUT_OF_MEMORY, "out of memory: %zu bytes were asked for", bytes);
+}
+
 bince_status allocate_on_host(size_t bytes, void** pointer) {
   *pointer = std::aligned_alloc(64, (bytes + 63) / 64 * 64 + (bytes == 0 ? 64 : 0));
-  return *pointer ? BINCE_OK : fail(BINCE_OUT_OF_MEMORY, "out of memory: %zu bytes were asked for", bytes);
+  return *pointer ? BINCE_OK : out_of_host_memory(bytes);
+}
+
+// What device memory and pinned memory have in common.
+bince_status allocate(bince_context* context, size_t bytes, void** pointer,
+                      bince_status (*CudaRuntime::*how)(int32_t, size_t, void**)) {
+  BINCE_RETURN_IF_ERROR(need_context(context));
+  if (!pointer)
+    return fail(BINCE_INVALID_ARGUMENT, "pointer: expected a place for the result, received NULL");
+  *pointer = nullptr;
+  if (bytes > PTRDIFF_MAX - 4096) return out_of_host_memory(bytes);  // so that sizes can be rounded up
+  return context->cuda ? (context->cuda->*how)(context->device, bytes, pointer)
+                       : allocate_on_host(bytes, pointer);
 }
 
 bince_status copy(bince_context* context, void* to, const void* from, size_t bytes, CopyKind kind,
                   void* stream) {
   BINCE_RETURN_IF_ERROR(need_context(context));
   if (bytes == 0) return BINCE_OK;
-  if (!to || !from) return fail(BINCE_INVALID_ARGUMENT, "copy: expected two pointers, received NULL");
-  if (context->cuda) return context->cuda->copy(context->device, to, from, bytes, kind, stream);
-  std::memmove(to, from, bytes);
-  return BINCE_OK;
+  if (!to || !from)
+    return fail(BINCE_INVALID_ARGUMENT, "%s: expected a pointer, received NULL", to ? "from" : "to");
+  if (!context->cuda) {
+    std::memmove(to, from, bytes);
+    return BINCE_OK;
+  }
+  if (kind != CopyKind::kToHost)
+    BINCE_RETURN_IF_ERROR(context->cuda->check_pointer(context->device, to, "to"));
+  if (kind != CopyKind::kToDevice)
+    BINCE_RETURN_IF_ERROR(context->cuda->check_pointer(context->device, from, "from"));
+  return context->cuda->copy(context->device, to, from, bytes, kind, stream);
 }
 
 }  // namespace
@@ -111,9 +134,10 @@ bince_status bince_cuda_device_count(int32_t* count) {
 }
 
 bince_status bince_cuda_device_info(int32_t device, bince_cuda_info* info) {
-  if (!info || info->struct_size < sizeof(bince_cuda_info))
+  if (!info) return fail(BINCE_INVALID_ARGUMENT, "info: expected a place for the result, received NULL");
+  if (info->struct_size < sizeof(bince_cuda_info))
     return fail(BINCE_INVALID_ARGUMENT, "info.struct_size: expected %zu, received %u",
-                sizeof(bince_cuda_info), info ? info->struct_size : 0u);
+                sizeof(bince_cuda_info), info->struct_size);
   BINCE_RETURN_IF_ERROR(check_device(device));
   return cuda_plugin()->runtime.device_info(device, info);
 }
@@ -130,8 +154,9 @@ void* bince_context_stream(const bince_context* context) {
 bince_status bince_finish(bince_context* context, const bince_launch* launch) {
   BINCE_RETURN_IF_ERROR(need_context(context));
   if (!context->cuda) return BINCE_OK;
-  if (!launch || !launch->workspace)
+  if (!launch || !launch->workspace || launch->workspace_bytes < sizeof(DeviceReport))
     return fail(BINCE_INVALID_ARGUMENT, "launch: expected the launch of the call, with its workspace");
+  BINCE_RETURN_IF_ERROR(context->cuda->check_pointer(context->device, launch->workspace, "workspace"));
   DeviceReport report = {};
   BINCE_RETURN_IF_ERROR(context->cuda->copy(context->device, &report, launch->workspace, sizeof report,
                                             CopyKind::kToHost, launch->stream));
@@ -140,12 +165,7 @@ bince_status bince_finish(bince_context* context, const bince_launch* launch) {
 }
 
 bince_status bince_device_allocate(bince_context* context, size_t bytes, void** pointer) {
-  BINCE_RETURN_IF_ERROR(need_context(context));
-  if (!pointer)
-    return fail(BINCE_INVALID_ARGUMENT, "pointer: expected a place for the result, received NULL");
-  *pointer = nullptr;
-  return context->cuda ? context->cuda->allocate(context->device, bytes, pointer)
-                       : allocate_on_host(bytes, pointer);
+  return allocate(context, bytes, pointer, &CudaRuntime::allocate);
 }
 
 bince_status bince_device_free(bince_context* context, void* pointer) {
@@ -156,12 +176,7 @@ bince_status bince_device_free(bince_context* context, void* pointer) {
 }
 
 bince_status bince_pinned_allocate(bince_context* context, size_t bytes, void** pointer) {
-  BINCE_RETURN_IF_ERROR(need_context(context));
-  if (!pointer)
-    return fail(BINCE_INVALID_ARGUMENT, "pointer: expected a place for the result, received NULL");
-  *pointer = nullptr;
-  return context->cuda ? context->cuda->allocate_pinned(context->device, bytes, pointer)
-                       : allocate_on_host(bytes, pointer);
+  return allocate(context, bytes, pointer, &CudaRuntime::allocate_pinned);
 }
 
 bince_status bince_pinned_free(bince_context* context, void* pointer) {

@@ -35,7 +35,7 @@ struct Ops {
   const CodingOps* coding;
   const DenseOps* dense;
   const TensorOps* tensor;
-  const AugmentOps* augment;  // on CUDA dense, tensor and augment are null: their operations run on the CPU
+  const AugmentOps* augment;  // dense, tensor and augment work on host memory: CUDA has those of the CPU
 };
 
 // What every slot gets besides its own arguments.

@@ -13,11 +13,10 @@ namespace {
 // CUDA 13 needs a driver of 580 or later; the runtime is part of this library.
 bince_status check_driver() {
 #if !defined(BINCE_CUSIM)
-  void* driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL);
-  if (!driver)
+  // It stays open: the runtime opens it once more.
+  if (!dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL))
     return fail(BINCE_UNSUPPORTED,
                 "no NVIDIA driver was found (libcuda.so.1); install one of version 580 or later");
-  dlclose(driver);
 #endif
   int version = 0, runtime = 0;
   BINCE_RETURN_IF_ERROR(cuda_status(cudaDriverGetVersion(&version), "cudaDriverGetVersion"));
@@ -29,7 +28,8 @@ bince_status check_driver() {
   int count = 0;
   const cudaError_t error = cudaGetDeviceCount(&count);
   if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0))
-    return fail(BINCE_UNSUPPORTED, "the NVIDIA driver finds no device");
+    return fail(BINCE_UNSUPPORTED,
+                "the NVIDIA driver finds no device; see nvidia-smi and CUDA_VISIBLE_DEVICES");
   return cuda_status(error, "cudaGetDeviceCount");
 }
 

@@ -54,7 +54,7 @@ bince_status allocate(int32_t device, size_t bytes, void** pointer) {
   BINCE_RETURN_IF_ERROR(scope.status());
   const cudaError_t error = cudaMalloc(pointer, bytes ? bytes : 1);
   if (error != cudaErrorMemoryAllocation) return cuda_status(error, "cudaMalloc");
-  (void)cudaGetLastError();  // the error is ours now, not the next launch's
+  (void)cudaGetLastError();
   size_t free_bytes = 0, total_bytes = 0;
   (void)cudaMemGetInfo(&free_bytes, &total_bytes);
   return fail(BINCE_OUT_OF_MEMORY,
@@ -193,6 +193,7 @@ bince_status fail(bince_status status, const char* format, ...) {
 
 bince_status cuda_status(cudaError_t error, const char* call) {
   if (error == cudaSuccess) return BINCE_OK;
+  (void)cudaGetLastError();  // it is told here, not once more by the next launch
   const bince_status status = error == cudaErrorMemoryAllocation ? BINCE_OUT_OF_MEMORY : BINCE_INTERNAL;
   return fail(status, "%s: %s (%s)", call, cudaGetErrorString(error), cudaGetErrorName(error));
 }

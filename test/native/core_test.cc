@@ -20,13 +20,13 @@ TEST(context_reports_its_backend_and_threads) {
 
 TEST(wrong_options_are_refused_with_words) {
   bince_context* context = nullptr;
-  bince_context_options options = {sizeof(bince_context_options), 1, "sse9"};
+  bince_context_options options = {sizeof(bince_context_options), 1, "sse9", 0};
   CHECK_EQ(bince_context_create(&options, &context), BINCE_UNSUPPORTED);
   CHECK(std::strstr(bince_last_error(), "sse9") != nullptr);
   CHECK(context == nullptr);
-  options = {sizeof(bince_context_options), -1, nullptr};
+  options = {sizeof(bince_context_options), -1, nullptr, 0};
   CHECK_EQ(bince_context_create(&options, &context), BINCE_INVALID_ARGUMENT);
-  options = {1, 0, nullptr};
+  options = {1, 0, nullptr, 0};
   CHECK_EQ(bince_context_create(&options, &context), BINCE_INVALID_ARGUMENT);
   CHECK_EQ(bince_context_create(nullptr, nullptr), BINCE_INVALID_ARGUMENT);
 }

@@ -36,8 +36,8 @@ inline void report(const char* file, int line, const std::string& message) {
 // A context of a named backend, or null (with a note of the skip) where the machine cannot run it.
 struct Context {
   bince_context* context = nullptr;
-  explicit Context(const char* backend, int threads = 1) {
-    const bince_context_options options = {sizeof(bince_context_options), threads, backend};
+  explicit Context(const char* backend, int threads = 1, int32_t device = 0) {
+    const bince_context_options options = {sizeof(bince_context_options), threads, backend, device};
     bince_context_create(&options, &context);
   }
   ~Context() { bince_context_destroy(context); }
@@ -46,18 +46,47 @@ struct Context {
   operator bince_context*() const { return context; }
 };
 
-inline std::vector<std::string> available_backends() {
+inline std::vector<std::string> split_names(const char* joined) {
   std::vector<std::string> names;
   std::string name;
-  for (const char* p = bince_available_backends();; ++p) {
+  for (const char* p = joined;; ++p) {
     if (*p == ',' || *p == 0) {
-      names.push_back(name);
+      if (!name.empty()) names.push_back(name);
       name.clear();
       if (*p == 0) return names;
     } else {
       name += *p;
     }
   }
+}
+
+// Those of the CPU; for what exists on the CPU alone.
+inline std::vector<std::string> cpu_backends() {
+  return split_names(bince_available_backends());
+}
+
+// What the tests run over: the CPU's backends, and "cuda" where BINCE_CUDA_LIBRARY names the simulator or a
+// library with a device.  BINCE_TEST_BACKENDS, names with commas, leaves those alone.
+inline const std::vector<std::string>& available_backends() {
+  static const std::vector<std::string> chosen = [] {
+    std::vector<std::string> all = cpu_backends();
+    int32_t devices = 0;
+    if (bince_cuda_device_count(&devices) == BINCE_OK) all.push_back("cuda");
+    const char* wanted = std::getenv("BINCE_TEST_BACKENDS");
+    if (!wanted || !*wanted) return all;
+    std::vector<std::string> left;
+    for (const std::string& name : split_names(wanted)) {
+      for (const std::string& each : all)
+        if (each == name) left.push_back(name);
+      if (left.empty() || left.back() != name) {  // tests over no backend would all pass
+        std::printf("BINCE_TEST_BACKENDS: %s cannot run here: %s\n0 passed, 1 failed, 0 skipped\n",
+                    name.c_str(), bince_last_error());
+        std::exit(1);
+      }
+    }
+    return left;
+  }();
+  return chosen;
 }
 
 }  // namespace bince_test
@@ -104,6 +133,8 @@ inline std::vector<std::string> available_backends() {
 
 int main(int argc, char** argv) {
   int passed = 0, failed = 0, skipped = 0;
+  // Ends the program where one was asked for that is not there.
+  if (std::getenv("BINCE_TEST_BACKENDS")) bince_test::available_backends();
   for (const bince_test::Test& test : bince_test::tests()) {
     if (argc > 1 && !std::strstr(test.name, argv[1])) continue;
     bince_test::failures = 0;
