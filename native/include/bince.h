@@ -92,14 +92,16 @@ BINCE_API const char* bince_status_name(bince_status status); /* "BINCE_INVALID_
 BINCE_API const char* bince_last_error(void);
 
 /* Creates a context: a backend and its threads.  options may be NULL.  A context may be used from several
- * threads at once. */
+ * threads at once, each call with a workspace of its own: on the CPU one caller at a time has the context's
+ * threads and the others compute alone; on CUDA calls are ordered where they share a stream, and nowhere
+ * else. Setting the threads and destroying are for when no other call is under way. */
 BINCE_API bince_status bince_context_create(const bince_context_options* options, bince_context** context);
 BINCE_API void bince_context_destroy(bince_context* context);
 BINCE_API const char* bince_context_backend(const bince_context* context); /* "avx512" */
 BINCE_API int32_t bince_context_threads(const bince_context* context);
 BINCE_API bince_status bince_context_set_threads(bince_context* context, int32_t threads);
-/* The backends of this build that this machine can run, best first, separated by commas: "avx512,avx2,ref".
- */
+/* The CPU's backends of this build that this machine can run, best first, separated by commas:
+ * "avx512,avx2,ref".  Whether there is "cuda" too, bince_cuda_device_count() tells: it opens a library. */
 BINCE_API const char* bince_available_backends(void);
 /* What the machine offers, for reports: "sse4.2 avx avx2 fma avx512f ...". */
 BINCE_API const char* bince_cpu_features(void);
@@ -113,6 +115,12 @@ BINCE_API const char* bince_cpu_features(void);
  * A context of the backend "cuda" belongs to one device.  The tensors of its calls lie in that device's
  * memory, the structs and shapes that describe them on the host.  Calls queue work on launch->stream and
  * return: their checks of values (NaN, indexes) run on the device, and bince_finish() tells what they found.
+ * The stream and the memory may be those of another framework; the cancel flag is looked at before kernels
+ * are queued.  A call that CUDA does not have is BINCE_UNSUPPORTED with its name.
+ *
+ * A stream that is NULL is the legacy default stream, which other streams made without
+ * cudaStreamNonBlocking wait for; that of bince_context_stream() does not.  Work on two streams is ordered by
+ * events or by waiting, never by itself.
  */
 typedef struct bince_cuda_info {
   uint32_t struct_size; /* sizeof(bince_cuda_info) */
@@ -147,8 +155,9 @@ BINCE_API bince_status bince_device_free(bince_context* context, void* pointer);
 /* Host memory that the device reads and writes directly, so that copies run beside other work. */
 BINCE_API bince_status bince_pinned_allocate(bince_context* context, size_t bytes, void** pointer);
 BINCE_API bince_status bince_pinned_free(bince_context* context, void* pointer);
-/* Copies between host and the context's device; to and from ordinary host memory it returns when done, else
- * it is queued on the stream. */
+/* Copies between host and the context's device, in the order of the stream.  From ordinary host memory they
+ * return when that may be changed again, to ordinary host memory when it is filled; with pinned memory, and
+ * on the device, they are queued.  The device's side is checked to be memory of the device. */
 BINCE_API bince_status bince_copy_to_device(bince_context* context, void* device_to, const void* host_from,
                                             size_t bytes, void* stream);
 BINCE_API bince_status bince_copy_to_host(bince_context* context, void* host_to, const void* device_from,
