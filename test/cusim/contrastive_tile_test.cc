@@ -34,10 +34,13 @@ std::vector<float> scores_of(Rows<Precision>& a, Rows<Precision>& b) {
   const int64_t row_tiles = (a.rows.count + Shape::kRows - 1) / Shape::kRows;
   const int64_t column_tiles = (b.rows.count + Shape::kColumns - 1) / Shape::kColumns;
   std::vector<float> out(static_cast<size_t>(row_tiles * Shape::kRows * column_tiles * Shape::kColumns), NAN);
-  BINCE_LAUNCH((scores_kernel<Precision, Shape>),
-               dim3(static_cast<unsigned>(row_tiles), static_cast<unsigned>(column_tiles)), Shape::kThreads,
-               (ScoreTile<Precision, Shape>::kSharedBytes), nullptr, a.rows, b.rows, static_cast<int>(a.dim),
-               out.data());
+  constexpr size_t kBytes = ScoreTile<Precision, Shape>::kSharedBytes;
+  const auto kernel = scores_kernel<Precision, Shape>;
+  CHECK(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
+                             cudaFuncAttributeMaxDynamicSharedMemorySize,
+                             static_cast<int>(kBytes)) == cudaSuccess);
+  BINCE_LAUNCH(kernel, dim3(static_cast<unsigned>(row_tiles), static_cast<unsigned>(column_tiles)),
+               Shape::kThreads, kBytes, nullptr, a.rows, b.rows, static_cast<int>(a.dim), out.data());
   const bool launched = cudaGetLastError() == cudaSuccess;
   CHECK(launched);
   if (!launched) std::printf("%s\n", cusim::last_message().c_str());
