@@ -295,6 +295,9 @@ BINCE_API bince_status bince_contrastive_forward_backward(bince_context* context
  * Parameters are [P, C], parameter-major; the P of a channel are, a layer: matrix [out, in] row-major (H,
  * before softplus), bias, factor (a, before tanh; none in the last layer): P = 58 for the default hidden
  * widths 3, 3, 3, 3.
+ *
+ * On a CUDA context the calls with a launch and bince_uniform_noise run on the device; logits, the quantiles'
+ * loss and tables are CPU calls (BINCE_UNSUPPORTED there): copy the parameters, which are few.
  */
 enum { BINCE_QUANTIZE_NONE = 0, BINCE_QUANTIZE_NOISE = 1, BINCE_QUANTIZE_ROUND = 2 };
 
@@ -311,7 +314,7 @@ typedef struct bince_factorized_options {
 
 typedef struct bince_factorized_inputs {
   uint32_t struct_size;              /* sizeof(bince_factorized_inputs) */
-  const bince_tensor* x;             /* float32 [N, C] or [N, C, I] */
+  const bince_tensor* x;             /* float32 or bfloat16 [N, C] or [N, C, I] */
   const bince_tensor* params;        /* float32 [P, C] */
   const bince_tensor* log_gain;      /* float32 [C], or NULL: 0 */
   const bince_tensor* shift;         /* float32 [C], or NULL: 0 */
@@ -382,6 +385,8 @@ BINCE_API bince_status bince_quantiles_solve(bince_context* context, const bince
                                              const bince_tensor* params, double tail_mass,
                                              bince_tensor* quantiles, bince_tensor* unsolved,
                                              const bince_launch* launch);
+/* Its workspace in bytes, whatever the problem. */
+BINCE_API size_t bince_quantiles_workspace(const bince_context* context);
 
 /* A float32 pmf [n] (the last entry is the tail), 2 <= n <= 65536, to the cumulative table int32 [n + 1] from
  * 0 to 65536, strictly rising; exactly CompressAI's integers.  BINCE_INVALID_VALUE: a negative or non-finite
@@ -463,7 +468,8 @@ BINCE_API bince_status bince_gaussian_tables(const bince_tensor* scale_table, do
                                              bince_tensor* offset, bince_tensor* start, bince_tensor* cdf,
                                              const bince_launch* launch);
 
-/* The noise of BINCE_QUANTIZE_NOISE: float32 [N, J], J = C * I, rows first_row .. first_row + N - 1. */
+/* The noise of BINCE_QUANTIZE_NOISE: float32 [N, J], J = C * I, rows first_row .. first_row + N - 1.  On CUDA
+ * it is queued on the context's own stream. */
 BINCE_API bince_status bince_uniform_noise(bince_context* context, uint64_t seed, uint64_t first_row,
                                            bince_tensor* noise);
 
