@@ -45,7 +45,7 @@ extern "C" const bince::CudaPlugin* bince_cuda_plugin(const bince::CudaHost* hos
   constexpr const char* kName = "cuda";
 #endif
   static const CudaPlugin plugin = {
-      kCudaPluginVersion, kName, cuda_runtime_table(), nullptr, nullptr, nullptr};
+      kCudaPluginVersion, kName, cuda_runtime_table(), &contrastive_ops_cuda(), nullptr, nullptr};
   if (host->version != kCudaPluginVersion) return &plugin;  // which says its version and is refused
   set_cuda_host(host);
   return check_driver() == BINCE_OK ? &plugin : nullptr;
