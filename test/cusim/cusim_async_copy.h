@@ -12,7 +12,7 @@ inline void copy_async_16(void* shared, const void* global, bool valid,
                           cusim::Place place = cusim::Place::here()) {
   cusim::check_shared(shared, 16, "copy_async_16", place);
   if (reinterpret_cast<uintptr_t>(global) % 16)
-    cusim::fail("copy_async_16: a global address that is not aligned to 16 bytes", place);
+    cusim::fail(place, "copy_async_16: a global address that is not aligned to 16 bytes");
   const unsigned fill = cusim::poison() * 0x01010101u;
   *static_cast<uint4*>(shared) = {fill, fill, fill, fill};
   cusim::queue_copy(shared, valid ? global : nullptr, place);

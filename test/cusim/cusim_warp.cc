@@ -1,6 +1,5 @@
 // What happens when the lanes of a warp operation have met.
 #include <cstring>
-#include <string>
 
 #include "test/cusim/cusim.h"
 #include "test/cusim/cusim_mma.h"
@@ -26,9 +25,7 @@ void shuffle_all(Offer* const lanes[32], unsigned mask, Place place) {
     if (kKind == Shuffle::kUp) from = lane - which;
     if (from >= first + width || (kKind == Shuffle::kUp && from < first)) from = lane;
     if (from < 0 || !lanes[from])
-      fail("lane " + std::to_string(lane) + " shuffles from lane " + std::to_string(from) +
-               ", which the mask does not name",
-           place);
+      fail(place, "lane %d shuffles from lane %d, which the mask does not name", lane, from);
     offer.result = lanes[from]->value;
   }
 }
