@@ -14,6 +14,13 @@ function* objects(folder) {
   }
 }
 
+/** The libraries that a file needs beyond the C and C++ run time; a file that cannot be read needs itself. */
+export async function foreignLibraries(path) {
+  const { output } = await run('objdump', ['-p', path]);
+  const needed = [...output.matchAll(/NEEDED\s+(\S+)/g)].map((match) => match[1]);
+  return needed.length ? needed.filter((name) => !kAllowed.test(name)) : [path];
+}
+
 export async function checkObjects(tally) {
   if (!has('nm') || !has('objdump')) return tally.skip('object files', 'binutils are not installed');
   for (const object of objects(`${root}build-native`)) {
@@ -22,14 +29,9 @@ export async function checkObjects(tally) {
     tally.check(`no weak symbols in ${object.split('/').pop()}`, weak.length === 0, weak.join('\n'));
   }
   const addon = `${root}build/Release/bince.node`;
+  const foreign = await foreignLibraries(addon);
+  tally.check('the addon needs the C and C++ run time alone', !foreign.length, foreign.join('\n'));
   const { output } = await run('objdump', ['-p', addon]);
-  const needed = [...output.matchAll(/NEEDED\s+(\S+)/g)].map((match) => match[1]);
-  const foreign = needed.filter((name) => !kAllowed.test(name));
-  tally.check(
-    'the addon needs the C and C++ run time alone',
-    needed.length > 0 && !foreign.length,
-    foreign.join('\n'),
-  );
   const tooNew = [...output.matchAll(/GLIBC_(\d+)\.(\d+)/g)].filter(
     ([, major, minor]) => Number(major) * 1000 + Number(minor) > kGlibcFloor[0] * 1000 + kGlibcFloor[1],
   );

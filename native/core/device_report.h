@@ -26,10 +26,13 @@ enum class Offence : uint32_t {
   kLoss,
   kScaleGradient,
   kBiasGradient,
-  kParameters,       // index: channel whose parameters are not finite or overflow the network
+  kParameters,       // index: channel whose parameters are not finite
+  kChannelScale,     // index: channel whose log_gain, shift or median is not finite
   kValueNotFinite,   // index: row of x or y
   kGaussianMean,     // index: row
   kGaussianScale,    // index: row
+  kCotangent,        // index: row of dlikelihood or dbits_per_row
+  kNetwork,          // index: channel whose network or gradient overflows
   kUnquantizable,    // index: row * channels + channel of a value that no symbol stands for
   kIndexOutOfRange,  // index: place in `indexes`
   kBlockChecksum,    // index: block, from first_block on

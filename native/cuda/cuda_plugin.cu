@@ -2,6 +2,7 @@
 
 #include "native/contrastive/contrastive_ops.h"
 #include "native/cuda/device_runtime.h"
+#include "native/cuda/plugin_version.h"
 
 #if !defined(BINCE_CUSIM)
 #include <dlfcn.h>

@@ -1,0 +1,4 @@
+// A library of someone else.
+extern "C" __attribute__((visibility("default"))) int someone_elses() {
+  return 1;
+}
