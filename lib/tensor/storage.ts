@@ -1,5 +1,5 @@
 /** The memory of tensors: native blocks behind handles, counted by the tensors that share them. */
-import { type DeviceName, deviceIndex } from '../device/choice.js';
+import { type DeviceChoice, type DeviceName, deviceIndex, namedDevice } from '../device/choice.js';
 import { BinceError, invalidArgument } from '../errors.js';
 import { native } from '../native.js';
 
@@ -142,6 +142,21 @@ export function createStorage(dtype: DType, elements: number, device: DeviceName
     releaseKept();
     return new Storage(native().storageCreate(dtypeCodes[dtype], elements), dtype, elements);
   }
+}
+
+/** A block of another framework's memory on a device. */
+export function borrowStorage(
+  pointer: bigint,
+  dtype: DType,
+  elements: number,
+  options: { readonly device?: DeviceChoice | undefined; readonly owner?: unknown },
+): Storage {
+  if (!Object.hasOwn(dtypeCodes, dtype)) invalidArgument('dtype', dtypeNames.join(', '), dtype);
+  const device = namedDevice(options.device ?? 'cuda');
+  const index = deviceIndex(device);
+  if (index === undefined) invalidArgument('device', 'a CUDA device', device);
+  const handle = native().storageBorrow(dtypeCodes[dtype], elements, index, pointer);
+  return new Storage(handle, dtype, elements, device, false, options.owner);
 }
 
 /** One more tensor uses the block. */

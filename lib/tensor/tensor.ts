@@ -1,15 +1,16 @@
 /** Tensors: contiguous arrays in native memory, freed by name or by scope. */
 import type { TapeNode } from '../autograd/tape.js';
-import type { DeviceName } from '../device/choice.js';
+import type { DeviceChoice, DeviceName } from '../device/choice.js';
 import { BinceError, invalidArgument } from '../errors.js';
 import { native } from '../native.js';
 import { fromBfloat16 } from './bfloat16.js';
 import { currentContext } from './context.js';
 import { forgetTensor, rememberTensor } from './leaks.js';
-import { describeShape, elementsOf } from './shapes.js';
+import { checkShape, describeShape, elementsOf } from './shapes.js';
 import {
   type ArrayOf,
   arrayTypes,
+  borrowStorage,
   createStorage,
   type DType,
   type Handle,
@@ -132,6 +133,31 @@ export class Tensor {
     native().storageWrite(this.handle, 0, data);
     this.storage.constant = undefined;
     return this;
+  }
+
+  /**
+   * The address of the elements on their device, for other frameworks, good until the tensor is disposed of. What is
+   * queued for the tensor has been done when this returns. Throws for a tensor on the CPU.
+   */
+  get devicePointer(): bigint {
+    return native().storagePointer(this.handle);
+  }
+
+  /**
+   * A tensor on device memory of another framework, without a copy: `shape` and `dtype` tell what lies at the address,
+   * dense and row-major. Work on it must have been done (its stream synchronised) before the tensor is used. `owner` is
+   * kept alive as long as a tensor uses the memory; dispose() never frees it. Throws BINCE_INVALID_ARGUMENT for an
+   * address that is no memory of the device or is not aligned to elements.
+   */
+  static fromDevicePointer(
+    pointer: bigint,
+    shape: Shape,
+    dtype: DType = 'float32',
+    options: { readonly device?: DeviceChoice; readonly owner?: unknown } = {},
+  ): Tensor {
+    if (typeof pointer !== 'bigint') invalidArgument('pointer', 'a bigint', pointer);
+    const storage = borrowStorage(pointer, dtype, elementsOf(checkShape('shape', shape)), options);
+    return new Tensor(storage, [...shape], 'fromDevicePointer');
   }
 
   /** The same elements, in the same memory, without a history. */
