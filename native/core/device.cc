@@ -41,6 +41,8 @@ constexpr Sentence kSentences[] = {
      "x: row %lld holds NaN or infinity, or overflows after scale and shift"},
     {Offence::kGaussianMean, BINCE_INVALID_VALUE, "mean: row %lld holds NaN or infinity"},
     {Offence::kGaussianScale, BINCE_INVALID_VALUE, "scale: row %lld holds NaN or infinity"},
+    {Offence::kGaussianValue, BINCE_INVALID_VALUE,
+     "y: row %lld holds NaN or infinity, or its distance from the mean overflows"},
     {Offence::kCotangent, BINCE_INVALID_VALUE,
      "dlikelihood or dbits_per_row: row %lld holds NaN or infinity"},
     {Offence::kNetwork, BINCE_INVALID_VALUE,

@@ -31,6 +31,7 @@ enum class Offence : uint32_t {
   kValueNotFinite,   // index: row of x or y
   kGaussianMean,     // index: row
   kGaussianScale,    // index: row
+  kGaussianValue,    // index: row of y
   kCotangent,        // index: row of dlikelihood or dbits_per_row
   kNetwork,          // index: channel whose network or gradient overflows
   kUnquantizable,    // index: row * channels + channel of a value that no symbol stands for
