@@ -21,6 +21,9 @@ enum class Offence : uint32_t {
   kQueryNotFinite,      // index: row of q
   kKeyNotFinite,        // index: row of k
   kQueueNotFinite,      // index: row of queue
+  kQueryNorm,           // index: row of q, cosine similarity
+  kKeyNorm,             // index: row of k
+  kQueueNorm,           // index: row of queue
   kRowLoss,             // index: row whose loss is no finite float32
   kColumnLoss,          // index: column whose loss is no finite float32
   kLoss,
