@@ -46,7 +46,7 @@ extern "C" const bince::CudaPlugin* bince_cuda_plugin(const bince::CudaHost* hos
 #else
   constexpr const char* kName = "cuda";
 #endif
-  static const CudaPlugin plugin = {kCudaPluginVersion, kName,  cuda_runtime_table(), nullptr,
+  static const CudaPlugin plugin = {kCudaPluginVersion, kName,  cuda_runtime_table(), &contrastive_ops_cuda(),
                                     entropy_ops_cuda(), nullptr};
   if (host->version != kCudaPluginVersion) return &plugin;  // which says its version and is refused
   set_cuda_host(host);

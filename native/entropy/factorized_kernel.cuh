@@ -68,13 +68,13 @@ __device__ __forceinline__ float value_of(const FactorizedArgs& args, float x, f
 // What an element's cotangents are; offences of row n are noted.
 __device__ __forceinline__ float row_cotangent(const FactorizedArgs& args, int64_t n, DeviceReport* report) {
   const float of_row = args.dbits_per_row ? args.dbits_per_row[n] : 0.0f;
-  if (!is_finite(of_row)) note_offence(report, Offence::kCotangent, n);
+  if (!is_finite(of_row)) note_offence(report, Offence::kBitsCotangent, n);
   return static_cast<float>(args.dbits) + of_row;
 }
 __device__ __forceinline__ float element_cotangent(const FactorizedArgs& args, int64_t at, int64_t n,
                                                    DeviceReport* report) {
   const float given = args.dlikelihood ? args.dlikelihood[at] : 0.0f;
-  if (!is_finite(given)) note_offence(report, Offence::kCotangent, n);
+  if (!is_finite(given)) note_offence(report, Offence::kLikelihoodCotangent, n);
   return given;
 }
 

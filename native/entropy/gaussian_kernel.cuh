@@ -41,7 +41,7 @@ __device__ __forceinline__ float run_gaussian_element(const GaussianArgs& args, 
   if (args.values) args.values[at] = value;
   if (!kBackward) return of.bits;
   const float dlikelihood = args.dlikelihood ? args.dlikelihood[at] : 0.0f;
-  if (!is_finite(dlikelihood)) note_offence(report, Offence::kCotangent, n);
+  if (!is_finite(dlikelihood)) note_offence(report, Offence::kLikelihoodCotangent, n);
   float ddistance, dscale;
   const float gradient = likelihood_cotangent<L>(of.raw, of.floored, floor, dbits, dlikelihood);
   gaussian_backward<L>(of, bound, gradient, &ddistance, &dscale);
@@ -78,7 +78,7 @@ __device__ __forceinline__ float run_gaussian_quad(const GaussianArgs& args, con
     float bits = 0;
     if (present[r]) {
       const float of_row = kBackward && args.dbits_per_row ? args.dbits_per_row[n] : 0.0f;
-      if (!is_finite(of_row)) note_offence(report, Offence::kCotangent, n);
+      if (!is_finite(of_row)) note_offence(report, Offence::kBitsCotangent, n);
       bits = run_gaussian_element<kBackward>(args, n * args.J + j, n, y[r], mean[r], scale[r], noise[r],
                                              static_cast<float>(args.dbits) + of_row, report);
     }

@@ -120,6 +120,10 @@ bince_status bince_quantiles_loss(bince_context* context, const bince_factorized
   return BINCE_OK;
 }
 
+size_t bince_quantiles_workspace(const bince_context* context) {
+  return context ? bince::workspace_bytes(context, 0) : 0;
+}
+
 bince_status bince_quantiles_solve(bince_context* context, const bince_factorized_options* options,
                                    const bince_tensor* params, double tail_mass, bince_tensor* quantiles,
                                    bince_tensor* unsolved, const bince_launch* launch) {
