@@ -126,6 +126,8 @@ reason() { # what the status of the last command means, beyond its own output
   esac
 }
 
+show() { tail -"$1" "$scratch" | cut -c 1-220; } # LINES: of the last command's output; the log has all of it
+
 # STEP LOG: counts the closing line "N passed, N failed, N skipped" of the last command.
 tally() {
   local line
@@ -135,7 +137,7 @@ tally() {
     skipped=$((skipped + 1)) && note "$1" skipped "$took" "the time is up"
   elif [ -z "$line" ]; then
     failed=$((failed + 1)) && note "$1" FAILED "$took" "no closing line: $(reason)"
-    tail -30 "$scratch"
+    show 15
   else
     local numbers
     read -r -a numbers <<<"${line//[!0-9 ]/}"
@@ -145,7 +147,7 @@ tally() {
     else
       [ "${numbers[1]}" -gt 0 ] && failed=$((failed + numbers[1])) || failed=$((failed + 1))
       note "$1" FAILED "$took" "$line$([ "${numbers[1]}" -gt 0 ] || echo ", $(reason)")"
-      tail -40 "$scratch"
+      show 15
     fi
   fi
 }
@@ -159,7 +161,7 @@ judge() {
     skipped=$((skipped + 1)) && note "$1" skipped "$took" "the time is up"
   else
     failed=$((failed + 1)) && note "$1" FAILED "$took" "$(reason)"
-    tail -40 "$scratch"
+    show 25
   fi
   return "$status"
 }
@@ -239,7 +241,7 @@ step_build() {
   for name in mma_probe contrastive_tune; do
     grep -Eq "(^|[ /])$name(:|$)" "$scratch" && targets+=("$name")
   done
-  limited $([ -n "$simulate" ] && echo 1500 || echo 300) cmake --build "$folder" --parallel "$processors" --target "${targets[@]}"
+  limited "$([ -n "$simulate" ] && echo 1500 || echo 300)" cmake --build "$folder" --parallel "$processors" --target "${targets[@]}"
   judge build build "$processors processors"
 }
 
@@ -301,7 +303,7 @@ step_bench() {
   fi
   [ -n "$python" ] || { skip "$family" "no Python with torch was found; name one in PYTHON" && return; }
   limited $((bench_seconds + 40)) "$python" "bench/gpu/$family.py" "${options[@]}"
-  grep -v '^  ' "$scratch" | head -60
+  grep -Ev '^  [^ ]+.*: [0-9.]+ s$' "$scratch" | tail -60
   tally "bench $family" bench
 }
 
@@ -311,7 +313,7 @@ step_tune() {
   [ -n "$tune" ] || { skip tune "contrastive_tune is not built" && return; }
   [ -n "$simulate" ] && { skip tune "there is no device" && return; }
   limited 150 "$tune"
-  tail -60 "$scratch"
+  show 60
   judge tune tune
 }
 
