@@ -13,6 +13,7 @@
 #include "native/cuda/report.cuh"
 #include "native/entropy/bits_kernels.cuh"
 #include "native/entropy/entropy_ops.h"
+#include "native/entropy/factorized_layout.h"
 #include "native/entropy/factorized_network.h"
 #include "native/entropy/lanes_cuda.cuh"
 #include "native/entropy/likelihood.h"
@@ -21,23 +22,6 @@
 namespace bince {
 
 constexpr int kUsualParameters = 58;
-
-// Where work and partial results lie; the pointers are into the workspace.
-struct FactorizedLayout {
-  int skip;              // rows of the first quad that lie before x: first_row mod 4
-  int64_t quads;         // of rows, the first and the last perhaps in part
-  int64_t groups;        // warps side by side: groups of 32 channels; inner layout: channels
-  int64_t units, slice;  // of a channel; of a slice: quads, or quads * I
-  int64_t slices;
-  int64_t pieces;         // places for row_bits [N][pieces]
-  int64_t column_pieces;  // inner layout: of one channel
-  float* gains;           // [C] e^log_gain
-  float* effective;       // [P][C] softplus(H), b, tanh(a)
-  float* chain;           // [P][C] their derivatives
-  float* partial;         // [slices][P + 2][C] gradients; then of log-gain, then of y
-  double* bits;           // [slices][groups]
-  float* row_bits;        // [N][pieces], where bits_per_row is asked for
-};
 
 // What a thread knows of its channel.
 template <int kParameters>
