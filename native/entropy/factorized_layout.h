@@ -10,6 +10,8 @@ namespace bince {
 // See factorized_kernel.cuh for units, groups and slices.  Everything follows from the shape alone, so that
 // results do not depend on the device.
 struct FactorizedLayout {
+  int64_t stride;        // of rows: C * I
+  float floor, dbits;    // the arguments' as float32
   int skip;              // rows of the first quad that lie before x: first_row mod 4
   int64_t quads;         // of rows, the first and the last perhaps in part
   int64_t groups;        // warps side by side: groups of 32 channels; inner layout: channels
@@ -44,6 +46,9 @@ inline int64_t divide_up(int64_t a, int64_t b) {
 inline size_t lay_out_factorized(const FactorizedArgs& args, bool backward, const FactorizedTuning& tuning,
                                  char* base, FactorizedLayout* layout) {
   *layout = {};
+  layout->stride = args.C * args.I;
+  layout->floor = static_cast<float>(args.floor);
+  layout->dbits = static_cast<float>(args.dbits);
   layout->skip = static_cast<int>(args.first_row % 4);
   layout->quads = args.N > 0 ? divide_up(args.N + layout->skip, 4) : 0;
   const bool inner = runs_along_inner(args);

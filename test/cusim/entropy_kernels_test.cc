@@ -178,7 +178,90 @@ TEST(noise_of_any_rows) {
     }
 }
 
-// The quantiles' loss is zero at what the kernel solves, and both backends agree to the last bit but one.
+struct GaussianOutputs {
+  double bits = 0;
+  std::vector<float> bits_per_row, likelihood, values, dy, dmean, dscale;
+};
+
+// Inputs of the Gaussian conditional, N rows of J.
+struct GaussianInputs {
+  std::vector<float> y, mean, scale, dbits_per_row, dlikelihood;
+  GaussianArgs args(int64_t N, int64_t J, int32_t quantize, uint64_t first_row, GaussianOutputs* out) const {
+    out->bits_per_row.assign(static_cast<size_t>(N), NAN);
+    for (std::vector<float>* each : {&out->likelihood, &out->values, &out->dy, &out->dmean, &out->dscale})
+      each->assign(y.size(), NAN);
+    return {N,
+            J,
+            quantize,
+            77,
+            first_row,
+            1e-9f,
+            0.11f,
+            0.5,
+            y.data(),
+            mean.data(),
+            scale.data(),
+            dbits_per_row.data(),
+            dlikelihood.data(),
+            &out->bits,
+            out->bits_per_row.data(),
+            out->likelihood.data(),
+            out->values.data(),
+            out->dy.data(),
+            out->dmean.data(),
+            out->dscale.data()};
+  }
+};
+
+TEST(gaussian_rows_and_columns_with_tails) {
+  std::mt19937 generator(7);
+  std::normal_distribution<float> normal;
+  const Context ref("ref");
+  uint32_t random = 0;
+  for (const int64_t N : {1, 6, 33})
+    for (const int64_t J : {1, 31, 32, 33, 70}) {
+      GaussianInputs in;
+      for (int64_t i = 0; i < N * J; ++i) {
+        in.y.push_back(4 * normal(generator)), in.mean.push_back(normal(generator));
+        in.scale.push_back(std::exp(normal(generator))), in.dlikelihood.push_back(normal(generator));
+      }
+      for (int64_t n = 0; n < N; ++n) in.dbits_per_row.push_back(normal(generator));
+      GaussianOutputs expected, actual;
+      const int32_t quantize = static_cast<int32_t>(random % 3);
+      const uint64_t first_row = random++ % 4;
+      CHECK(entropy_ops(Backend::kRef)
+                ->gaussian(in.args(N, J, quantize, first_row, &expected),
+                           Run{ref.context->pool, nullptr, nullptr}) == Outcome::kDone);
+      const GaussianArgs args = in.args(N, J, quantize, first_row, &actual);
+      GaussianLayout layout = {};
+      layout.skip = static_cast<int>(first_row % 4);
+      layout.quads = divide_up(N + layout.skip, 4), layout.groups = divide_up(J, 32);
+      layout.slice = 2, layout.slices = divide_up(layout.quads, 2);
+      std::vector<double> bits(static_cast<size_t>(layout.slices * layout.groups), NAN);
+      std::vector<float> row_bits(static_cast<size_t>(N * layout.groups), NAN);
+      layout.bits = bits.data(), layout.row_bits = row_bits.data();
+      DeviceReport report = {kNoOffence, {}};
+      cusim::set_seed(random);
+      BINCE_LAUNCH((gaussian_kernel<true, 2>), blocks(layout.slices * layout.groups, 2), 64, 0, nullptr, args,
+                   layout, &report);
+      BINCE_LAUNCH((sum_bits_kernel<32>), 1, 32, 32 * sizeof(double), nullptr, layout.bits,
+                   layout.slices * layout.groups, args.bits);
+      BINCE_LAUNCH((sum_rows_kernel<1>), blocks(N, 1), 32, 0, nullptr, layout.row_bits, layout.groups, N,
+                   args.bits_per_row);
+      cusim::set_seed(0);
+      CHECK(cudaGetLastError() == cudaSuccess);
+      CHECK_EQ(report.first, kNoOffence);
+      CHECK(actual.values == expected.values);
+      CHECK_NEAR(actual.bits, expected.bits, 1e-6 * expected.bits);
+      CHECK_NEAR(relative_error(actual.bits_per_row, expected.bits_per_row), 0, 1e-5);
+      CHECK_NEAR(relative_error(actual.likelihood, expected.likelihood), 0, 1e-6);
+      CHECK_NEAR(relative_error(actual.dy, expected.dy), 0, 1e-5);
+      CHECK_NEAR(relative_error(actual.dmean, expected.dmean), 0, 1e-5);
+      CHECK_NEAR(relative_error(actual.dscale, expected.dscale), 0, 1e-5);
+    }
+}
+
+// Both solve in double, so that the float32 quantiles agree to the last bit but one.
 TEST(quantiles_agree_with_the_reference) {
   for (const std::vector<int32_t>& filters : std::vector<std::vector<int32_t>>{kUsual, {2}, {4, 3}}) {
     const Case c(1, 5, 1, BINCE_QUANTIZE_NONE, filters, 41);
