@@ -1,5 +1,6 @@
 #include "native/cuda/cuda_plugin.h"
 
+#include "native/coding/coding_cuda.h"
 #include "native/contrastive/contrastive_ops.h"
 #include "native/cuda/device_runtime.h"
 
@@ -44,8 +45,8 @@ extern "C" const bince::CudaPlugin* bince_cuda_plugin(const bince::CudaHost* hos
 #else
   constexpr const char* kName = "cuda";
 #endif
-  static const CudaPlugin plugin = {
-      kCudaPluginVersion, kName, cuda_runtime_table(), nullptr, nullptr, nullptr};
+  static const CudaPlugin plugin = {kCudaPluginVersion, kName, cuda_runtime_table(), nullptr, nullptr,
+                                    coding_cuda_ops()};
   if (host->version != kCudaPluginVersion) return &plugin;  // which says its version and is refused
   set_cuda_host(host);
   return check_driver() == BINCE_OK ? &plugin : nullptr;
