@@ -19,7 +19,7 @@ Steps, in this order; without one: build test probe sanitize bench.
   tune       times the tile shapes of the contrastive kernels
   all        everything
 Options:
-  --out FOLDER     logs and results (bench/results)
+  --out FOLDER     logs and results (bench/results; with --simulate out/ in the build folder)
   --build FOLDER   where to build (build-gpu; with --simulate build-simulated)
   --arch NAME      architecture to compile for, as CMake names it (of the device: 90a-real on an H100)
   --quick          fewer cases and tools, shorter timings
@@ -37,7 +37,7 @@ fail_to_start() {
   exit 2
 }
 
-out=bench/results build='' arch='' quick='' simulate='' minutes=0 bench_seconds=180 steps=()
+out='' build='' arch='' quick='' simulate='' minutes=0 bench_seconds=180 steps=()
 need_value() { [ $# -ge 2 ] || fail_to_start "$1 needs a value" "see --help"; }
 need_number() {
   case "$2" in '' | *[!0-9]*) fail_to_start "$1: expected a whole number, received '$2'" "see --help" ;; esac
@@ -179,6 +179,7 @@ find_python() { # MODULE: the first Python that has it
 
 if [ -n "$simulate" ]; then
   build=${build:-build-simulated}
+  out=${out:-$build/out}
   device="simulated"
   library="$root/$build/libbince_cusim.so"
   [ "${build#/}" = "$build" ] || library="$build/libbince_cusim.so"
@@ -186,6 +187,7 @@ if [ -n "$simulate" ]; then
   python=$(find_python numpy)
 else
   build=${build:-build-gpu}
+  out=${out:-bench/results}
   kernels=bince_cuda
   command -v nvidia-smi >/dev/null ||
     fail_to_start "no NVIDIA driver: nvidia-smi was not found" "run this on a machine with an NVIDIA GPU, or use --simulate"

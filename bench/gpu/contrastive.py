@@ -19,7 +19,7 @@ import measure
 SCALE = 1 / 0.07
 PEERS = ("eager", "compile", "triton")
 # Without a peer's error to compare with: relative error allowed by precision.
-ALLOWED = {"bfloat16": 1e-2, "tf32": 1e-3, "float32": 1e-5}
+ALLOWED = {"bfloat16": 1e-2, "tf32": 3e-3, "float32": 1e-5}
 SAMPLE = 256
 TARGET_TFLOPS = 300  # from 16384 x 512 up; 4096 x 512: within twice its floor
 
@@ -49,7 +49,9 @@ def cases(quick, simulated):
     if simulated:
         return [
             Case(40, 24),
+            Case(150, 40),
             Case(33, 16, "float32"),
+            Case(33, 16, "tf32"),
             Case(24, 16, "bfloat16", "infonce"),
             Case(24, 16, "bfloat16", "clip", False),
         ]

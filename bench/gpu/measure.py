@@ -199,8 +199,9 @@ def options(description, families_peers):
     parser.add_argument("--cases", default="", metavar="TEXT,...", help="only cases whose names contain one of these")
     parser.add_argument("--peers", default=",".join(families_peers), help="of %(default)s; or none")
     parser.add_argument("--seconds", type=float, default=240, help="start no case after this time (%(default)s)")
-    parser.add_argument("--out", default=os.path.join(ROOT, "bench", "results"), metavar="FOLDER")
+    parser.add_argument("--out", metavar="FOLDER", help="where the results go (bench/results; simulated: build-simulated)")
     given = parser.parse_args()
+    given.out = given.out or os.path.join(ROOT, *(("build-simulated",) if given.simulated else ("bench", "results")))
     given.peers = [] if given.peers == "none" else given.peers.split(",")
     unknown = [peer for peer in given.peers if peer not in families_peers]
     if unknown:
