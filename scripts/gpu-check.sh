@@ -263,7 +263,7 @@ step_probe() {
   probe=$(find "$folder" -name mma_probe -type f -perm -u+x 2>/dev/null | head -1)
   [ -n "$probe" ] || { skip probe "mma_probe is not built" && return; }
   limited 60 "$probe"
-  judge probe test "$(tail -1 "$scratch")"
+  tally mma_probe test
 }
 
 # PROGRAM FILTER: small tests that reach every kernel.

@@ -245,7 +245,8 @@ class Run:
         return not self.options.cases or any(text in name for text in self.options.cases)
 
     def case(self, name, measure):
-        """Runs `measure()`, a dict for the results, and keeps it; a failure is a row too and ends nothing."""
+        """Runs `measure()`, a row of the results or several with their own names, and keeps it; a failure is a row too and
+        ends nothing."""
         if not self.wants(name):
             return
         if self.time_left() <= 0:
@@ -254,14 +255,15 @@ class Run:
             return
         start = time.monotonic()
         try:
-            row = {"case": name, **measure()}
+            found = measure()
+            rows = found if isinstance(found, list) else [{"case": name, **found}]
         except Exception as error:
             self.failures += 1
-            row = {"case": name, "failed": f"{type(error).__name__}: {str(error)[:600]}"}
-            log(f"{name}: FAILED {row['failed']}")
+            rows = [{"case": name, "failed": f"{type(error).__name__}: {str(error)[:600]}"}]
+            log(f"{name}: FAILED {rows[0]['failed']}")
         else:
             log(f"{name}: {time.monotonic() - start:.1f} s")
-        self.rows.append(row)
+        self.rows += rows
         self.release()
         self.write()
 
