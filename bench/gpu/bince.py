@@ -252,6 +252,8 @@ class Library:
         )
         self._expect_size(FactorizedInputs, call, lambda s: [handle, byref(options), byref(s), byref(outputs), tail])
         self._expect_size(FactorizedOutputs, call, lambda s: [handle, byref(options), byref(inputs), byref(s), tail])
+
+    def check_block_format(self):
         bound = c_uint64()
         self._expect_size(BlockFormat, "bince_blocks_bound", lambda s: [byref(s), c_int64(1), byref(bound)])
 
@@ -453,6 +455,7 @@ class BlockCoder:
     def __init__(self, context, cdfs, offsets, block_rows, coder=RANS, lanes=32):
         self.context, self.block_rows = context, block_rows
         library = context.library
+        library.check_block_format()
         starts = numpy.cumsum([0] + [len(cdf) for cdf in cdfs])
         described = []
         for values in (numpy.concatenate(cdfs), starts, offsets):

@@ -255,6 +255,8 @@ def triton_peer(case, sets, expected, rows):
     errors = errors_of(found, expected, rows, measure.relative_error)
     note = f"tiles {loss.lse_tile}, {loss.gradient_tile}"
     calls = [lambda q=q, k=k: method(q, k) for q, k in sets]
+    if max(errors.values()) > 5 * ALLOWED[case.precision]:
+        raise RuntimeError(f"the Triton kernel is wrong here: {errors}")
     return measure.Contender("triton", calls), {
         "name": "triton", "error": errors, "peakBytes": loss.bytes(), "note": note
     }  # fmt: skip
@@ -309,12 +311,11 @@ def measure_case(run, case):
             measure.log(f"{case.name}: {name}: {str(error)[:300]}")
             note = "out of memory" if measure.out_of_memory(error) else f"failed: {type(error).__name__}"
             peer = {"name": name, "note": note}
-            torch.cuda.empty_cache()
         peers.append(peer)
     # A peer of the same precision sets what error is allowed; the Triton kernel's counts where PyTorch has no room.
     plain = next((peer["error"] for peer in peers if "error" in peer and "dq" in peer["error"]), None)
     measure.time_contenders(contenders, 0.2 if run.options.quick else 0.5)
-    timed = {contender.name: measure.summary(contender.samples) for contender in contenders}
+    timed = {contender.name: measure.summary(contender.samples) for contender in contenders if contender.samples}
     row = {"unit": "ms", "ours": timed["ours"], "flops": case.flops, "error": errors, **memory}
     graph = measure.time_graph([call.queue for call in calls]) if timed["ours"]["median"] < 2 else None
     if graph:
@@ -329,6 +330,8 @@ def measure_case(run, case):
             peer |= timed[peer["name"]]
             peer["ratio"] = peer["median"] / timed["ours"]["median"]
             peer["tflops"] = case.flops / peer["median"] / 1e9
+        else:
+            peer.setdefault("note", "failed while it was timed")
     row["peers"] = peers
     if case.target():
         row["target"] = case.target()
@@ -338,6 +341,10 @@ def measure_case(run, case):
         measure.log(f"{case.name}: times of the wrong result: {timed['ours']}")
         raise error
     return row
+
+
+def error_of(row, name, output):
+    return next((peer["error"].get(output) for peer in row["peers"] if peer["name"] == name and "error" in peer), None)
 
 
 def main():
@@ -358,7 +365,7 @@ def main():
         columns.append((f"{name} ms", lambda row, name=name: measure.peer_of(row, name)))
     if not run.simulated and "eager" in run.options.peers:
         columns.append(("eager MB", lambda row: megabytes(measure.peer_of(row, "eager", "peakBytes"))))
-        columns.append(("eager error dq", lambda row: (measure.peer_of(row, "eager", "error") or {}).get("dq") if isinstance(measure.peer_of(row, "eager", "error"), dict) else None))
+        columns.append(("eager error dq", lambda row: error_of(row, "eager", "dq")))
     run.close(columns)
 
 

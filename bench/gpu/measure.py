@@ -45,7 +45,8 @@ class Contender:
     """One side of a comparison: `calls`, one a set of inputs, each queueing the same work."""
 
     def __init__(self, name, calls):
-        self.name, self.calls, self.samples = name, calls, []
+        self.name, self.calls = name, calls
+        self.samples, self.failed, self.batches = [], False, 0
 
 
 def time_contenders(contenders, seconds=0.4):
@@ -66,15 +67,34 @@ def time_contenders(contenders, seconds=0.4):
         last.synchronize()
         return first.elapsed_time(last) / (rounds * len(contender.calls))
 
+    def try_batch(contender, rounds):
+        """A batch; a peer that fails (no memory left, say) is out of the comparison, ours must not."""
+        try:
+            return batch(contender, rounds)
+        except Exception as error:
+            if contender is contenders[0]:
+                raise
+            log(f"{contender.name}: {str(error)[:200]}")
+            contender.samples, contender.failed = [], True
+            return float("inf")
+
     for contender in contenders:
-        batch(contender, 1)  # compilation, caches of allocators
-        once = min(batch(contender, 1) for _ in range(2))
+        try_batch(contender, 1)  # compilation, caches of allocators
+        once = float("inf") if contender.failed else min(try_batch(contender, 1) for _ in range(2))
+        if contender.failed:
+            continue
         # Batches of at least 2 ms, as many as fit the time, 3 a turn at least.
-        contender.rounds = max(1, int(2 / (once * len(contender.calls)) + 0.5))
-        contender.batches = max(3 if once < 300 else 1, int(seconds * 1e3 / TURNS / (once * len(contender.calls) * contender.rounds)))
+        sets = len(contender.calls)
+        contender.rounds = max(1, int(2 / (once * sets) + 0.5))
+        fitting = int(seconds * 1e3 / TURNS / (once * sets * contender.rounds))
+        contender.batches = min(20, max(3 if once * sets < 300 else 1, fitting))
     for _ in range(TURNS):
         for contender in contenders:
-            contender.samples += [batch(contender, contender.rounds) for _ in range(min(contender.batches, 20))]
+            for _ in range(contender.batches):
+                if not contender.failed:
+                    sample = try_batch(contender, contender.rounds)
+                    if not contender.failed:
+                        contender.samples.append(sample)
 
 
 def time_graph(calls, repeats=20):
@@ -90,7 +110,7 @@ def time_graph(calls, repeats=20):
                 call()
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, capture_error_mode="relaxed"):
             for call in calls:
                 call()
     except Exception as error:  # whatever a framework throws there, the direct timing stands
