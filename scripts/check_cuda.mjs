@@ -1,7 +1,9 @@
 // The CUDA half on a machine without a GPU: libbince_cuda.so compiles for every architecture, shows and needs what it
 // should and gives a reason why it cannot run here; and every kernel runs in the simulator. With a GPU the kernels run
 // on it too.
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { foreignLibraries } from './check_objects.mjs';
 import { findNvcc } from './nvcc.mjs';
 import { has, root, run } from './steps.mjs';
@@ -24,6 +26,7 @@ export async function checkCuda(tally, testPrograms) {
   if (!nvcc) return tally.skip('libbince_cuda.so', 'no CUDA compiler was found');
   if (!(await compile(tally, nvcc))) return;
   await checkLibrary(tally);
+  await checkInstalled(tally);
   if (await checkReason(tally)) await runOn(tally, families, library, 'device');
 }
 
@@ -56,6 +59,34 @@ async function checkLibrary(tally) {
   tally.check('libbince_cuda.so exports its entry alone', exported === 'bince_cuda_plugin', output);
   const foreign = await foreignLibraries(library);
   tally.check('libbince_cuda.so needs the C and C++ run time alone', !foreign.length, foreign.join('\n'));
+}
+
+/** Installed beside libbince.so it is found without being named: a C program gets its reason, or runs. */
+async function checkInstalled(tally) {
+  const prefix = mkdtempSync(join(tmpdir(), 'bince-cuda-'));
+  try {
+    const installed = await run('cmake', ['--install', folder, '--prefix', prefix]);
+    const found = await run('find', [prefix, '-name', 'libbince_cuda.so']);
+    const lib = dirname(found.output.trim());
+    const program = join(prefix, 'device_pointers');
+    const source = `${root}docs/examples/device_pointers.c`;
+    const flags = ['-std=c11', '-Wall', '-Wextra', '-Wpedantic', '-Werror', `-I${prefix}/include`];
+    const compiled = await run('cc', [...flags, source, `-L${lib}`, '-lbince', '-lm', '-o', program]);
+    tally.check(
+      'C program with device pointers: compile',
+      compiled.status === 0,
+      installed.output + compiled.output,
+    );
+    const env = { LD_LIBRARY_PATH: lib, BINCE_CUDA_LIBRARY: '' };
+    const cpu = await run(program, [], { env: { ...env, BINCE_BACKEND: '' } });
+    tally.check('C program with device pointers: run', cpu.status === 0, cpu.output);
+    const { status, output } = await run(program, [], { env: { ...env, BINCE_BACKEND: 'cuda' } });
+    const opened =
+      status === 0 || (output.includes('CUDA is not available') && !output.includes('not found'));
+    tally.check('libbince_cuda.so is found beside libbince.so', opened, output);
+  } finally {
+    rmSync(prefix, { recursive: true, force: true });
+  }
 }
 
 /** Whether it runs here; if not it has to say why. */

@@ -32,7 +32,8 @@ inline constexpr size_t kCrossing[] = {kRevision,
                                        sizeof(ContrastiveResults),
                                        sizeof(EntropyOps),
                                        sizeof(FactorizedArgs),
-                                       sizeof(GaussianArgs)};
+                                       sizeof(GaussianArgs),
+                                       sizeof(QuantilesArgs)};
 inline constexpr uint32_t kCudaPluginVersion = hash_of(kCrossing);
 
 }  // namespace bince

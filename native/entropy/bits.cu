@@ -8,8 +8,8 @@ namespace bince {
 bince_status sum_bits(const double* partial, int64_t count, double* total, const Run& run) {
   constexpr int kThreads = 512;
   if (!total) return BINCE_OK;
-  BINCE_LAUNCH((sum_bits_kernel<kThreads>), 1, kThreads, kThreads * sizeof(double), run.stream, partial, count,
-               total);
+  BINCE_LAUNCH((sum_bits_kernel<kThreads>), 1, kThreads, kThreads * sizeof(double), run.stream, partial,
+               count, total);
   return launch_status("sum_bits_kernel");
 }
 

@@ -23,9 +23,12 @@ Outcome uniform_noise_cuda(uint64_t seed, uint64_t first_row, int64_t rows, int6
 }  // namespace
 
 const EntropyOps* entropy_ops_cuda() {
-  static const EntropyOps ops = {factorized_workspace_cuda, factorized_forward_cuda,
-                                 factorized_backward_cuda,  gaussian_workspace_cuda,
-                                 gaussian_cuda,             uniform_noise_cuda,
+  static const EntropyOps ops = {factorized_workspace_cuda,
+                                 factorized_forward_cuda,
+                                 factorized_backward_cuda,
+                                 gaussian_workspace_cuda,
+                                 gaussian_cuda,
+                                 uniform_noise_cuda,
                                  quantiles_cuda};
   return &ops;
 }

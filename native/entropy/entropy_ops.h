@@ -45,6 +45,15 @@ struct FactorizedArgs {
   float* dshift;               // [C]
 };
 
+// x[at], widened where it is bfloat16.
+static inline float x_at(const FactorizedArgs& args, int64_t at) {
+  if (args.x) return args.x[at];
+  const uint32_t bits = static_cast<uint32_t>(args.x_bfloat16[at]) << 16;
+  float x;
+  __builtin_memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
 // One call of the Gaussian conditional: as above with a mean and a scale for every element.  T elements in N
 // rows of J.
 struct GaussianArgs {

@@ -8,10 +8,10 @@
 namespace bince {
 namespace {
 
-constexpr int kWarps = 4;            // of a block of elements
-constexpr int kThreads = 256;        // of a block that prepares or adds up
-constexpr int64_t kTasks = 4096;     // warps wanted, whatever the device
-constexpr int64_t kLeastQuads = 4;   // of a slice, so that its 58 parameters and gradients are worth it
+constexpr int kWarps = 4;             // of a block of elements
+constexpr int kThreads = 256;         // of a block that prepares or adds up
+constexpr int64_t kTasks = 4096;      // warps wanted, whatever the device
+constexpr int64_t kLeastQuads = 4;    // of a slice, so that its 58 parameters and gradients are worth it
 constexpr int64_t kLeastUnits = 128;  // the same of the inner layout, for a warp
 
 int64_t divide_up(int64_t a, int64_t b) {

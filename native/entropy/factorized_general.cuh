@@ -71,7 +71,8 @@ __global__ void __launch_bounds__(32 * kWarps)
   const int64_t C = args.C, P = args.widths.parameters, own = present ? c : 0;
   const int width = widest(args.widths), layers = args.widths.layers - 1;
   float* const mine = traces + threadIdx.x;
-  const SharedTrace trace = {{mine, width, kThreads}, {mine + 2 * layers * width * kThreads, width, kThreads}};
+  const SharedTrace trace = {{mine, width, kThreads},
+                             {mine + 2 * layers * width * kThreads, width, kThreads}};
   const Column<const float> p = {layout.effective + own, C};
   const Column<float> d = {kBackward ? layout.partial + slice * (P + 2) * C + own : nullptr, C};
   for (int64_t i = 0; kBackward && present && i < P + 2; ++i) d.base[i * C] = 0;

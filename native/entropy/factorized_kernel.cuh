@@ -29,14 +29,14 @@ struct FactorizedLayout {
   int64_t groups;        // warps side by side: groups of 32 channels; inner layout: channels
   int64_t units, slice;  // of a channel; of a slice: quads, or quads * I
   int64_t slices;
-  int64_t pieces;        // places for row_bits [N][pieces]
-  int64_t column_pieces; // inner layout: of one channel
-  float* gains;          // [C] e^log_gain
-  float* effective;      // [P][C] softplus(H), b, tanh(a)
-  float* chain;          // [P][C] their derivatives
-  float* partial;        // [slices][P + 2][C] gradients; then of log-gain, then of y
-  double* bits;          // [slices][groups]
-  float* row_bits;       // [N][pieces], where bits_per_row is asked for
+  int64_t pieces;         // places for row_bits [N][pieces]
+  int64_t column_pieces;  // inner layout: of one channel
+  float* gains;           // [C] e^log_gain
+  float* effective;       // [P][C] softplus(H), b, tanh(a)
+  float* chain;           // [P][C] their derivatives
+  float* partial;         // [slices][P + 2][C] gradients; then of log-gain, then of y
+  double* bits;           // [slices][groups]
+  float* row_bits;        // [N][pieces], where bits_per_row is asked for
 };
 
 // What a thread knows of its channel.
@@ -68,13 +68,13 @@ __device__ __forceinline__ float value_of(const FactorizedArgs& args, float x, f
 // What an element's cotangents are; offences of row n are noted.
 __device__ __forceinline__ float row_cotangent(const FactorizedArgs& args, int64_t n, DeviceReport* report) {
   const float of_row = args.dbits_per_row ? args.dbits_per_row[n] : 0.0f;
-  if (!is_finite(of_row)) note_offence(report, Offence::kCotangent, n);
+  if (!is_finite(of_row)) note_offence(report, Offence::kBitsCotangent, n);
   return static_cast<float>(args.dbits) + of_row;
 }
 __device__ __forceinline__ float element_cotangent(const FactorizedArgs& args, int64_t at, int64_t n,
                                                    DeviceReport* report) {
   const float given = args.dlikelihood ? args.dlikelihood[at] : 0.0f;
-  if (!is_finite(given)) note_offence(report, Offence::kCotangent, n);
+  if (!is_finite(given)) note_offence(report, Offence::kLikelihoodCotangent, n);
   return given;
 }
 
@@ -228,9 +228,8 @@ __global__ void __launch_bounds__(32 * kWarps)
     int64_t quad = (begin + lane) / args.I, i = begin + lane - quad * args.I;
     const int64_t quad_step = 32 / args.I, i_step = 32 - quad_step * args.I;
     for (int64_t unit = begin; unit < end; unit += 32) {  // the same count for every lane
-      bits += static_cast<double>(run_unit<kBackward, kInner>(args, layout, channel, c, group, quad, i,
-                                                              unit + lane < end, lane, unit + lane, &sums,
-                                                              report));
+      bits += static_cast<double>(run_unit<kBackward, kInner>(
+          args, layout, channel, c, group, quad, i, unit + lane < end, lane, unit + lane, &sums, report));
       quad += quad_step, i += i_step;
       if (i >= args.I) i -= args.I, ++quad;
     }

@@ -140,6 +140,20 @@ static inline void load_tile(const FactorizedPlan<L>& plan, int64_t group, int64
     }
 }
 
+// x's tile, widened where it is bfloat16.
+template <class L>
+static inline void load_x(const FactorizedPlan<L>& plan, int64_t group, int64_t point, int64_t count,
+                          float* tile) {
+  const FactorizedArgs& args = *plan.args;
+  if (args.x) return load_tile(plan, group, point, count, args.x, tile);
+  const int64_t c0 = group * L::kLanes, lanes = lanes_of(plan, group);
+  for (int64_t r = 0; r < count; ++r) {
+    const int64_t n = (point + r) / args.I, i = (point + r) % args.I;
+    for (int64_t lane = 0; lane < L::kLanes; ++lane)
+      tile[r * L::kLanes + lane] = lane < lanes ? x_at(args, (n * args.C + c0 + lane) * args.I + i) : 0.0f;
+  }
+}
+
 template <class L>
 static inline void store_tile(const FactorizedPlan<L>& plan, int64_t group, int64_t point, int64_t count,
                               const float* tile, float* tensor) {
@@ -174,7 +188,7 @@ static inline bool make_values(const FactorizedPlan<L>& plan, int64_t group, int
   V noise[4];
   uint64_t block = ~uint64_t{0};
   bool broken = false;
-  load_tile(plan, group, point, count, args.x, tile->scaled);
+  load_x(plan, group, point, count, tile->scaled);
   for (int64_t r = 0; r < count; ++r) {
     const V y = L::mul(L::sub(L::load(tile->scaled + r * L::kLanes), shift), gain);
     V v = y;

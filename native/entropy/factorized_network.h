@@ -148,8 +148,7 @@ BINCE_INLINE void network_backward(const Widths& w, Parameters p, const typename
   const int hidden = hidden_layers<kDefault>(w);
   V dx[kWidth][B], dh[kWidth][B];
   const int last = layer_matrix<kDefault>(w, hidden), width = layer_width<kDefault>(w, hidden);
-  affine_backward<L, B>(width, 1, p + last, trace.x[hidden - 1], dlogit, d + last,
-                                   d + last + width, dx);
+  affine_backward<L, B>(width, 1, p + last, trace.x[hidden - 1], dlogit, d + last, d + last + width, dx);
   BINCE_KEEP_LOOP for (int k = hidden - 1; k > 0; --k) {
     const int in = layer_width<kDefault>(w, k), out = layer_width<kDefault>(w, k + 1);
     const int matrix = layer_matrix<kDefault>(w, k), bias = matrix + in * out, factor = bias + out;

@@ -64,9 +64,8 @@ BINCE_INLINE GaussianElement<L> gaussian_forward(typename L::V distance, typenam
 
 // The gradients by distance and by scale; `gradient` is the cotangent of the raw likelihood.
 template <class L>
-BINCE_INLINE void gaussian_backward(const GaussianElement<L>& of, typename L::V bound,
-                                    typename L::V gradient, typename L::V* ddistance,
-                                    typename L::V* dscale) {
+BINCE_INLINE void gaussian_backward(const GaussianElement<L>& of, typename L::V bound, typename L::V gradient,
+                                    typename L::V* ddistance, typename L::V* dscale) {
   using V = typename L::V;
   const V density = L::mul(of.inverse, L::set(0.39894228f));  // 1 / sqrt(2 pi)
   const V upper_slope = L::mul(of.upper_exponential, density);

@@ -31,9 +31,8 @@ BINCE_INLINE Likelihood<L> likelihood_of(typename L::V lower_logit, typename L::
 // The cotangent of the raw likelihood from those of the bits and of the floored likelihood: below the floor
 // only a gradient that raises the likelihood passes.
 template <class L>
-BINCE_INLINE typename L::V likelihood_cotangent(typename L::V raw, typename L::V floored,
-                                                typename L::V floor, typename L::V dbits,
-                                                typename L::V dlikelihood) {
+BINCE_INLINE typename L::V likelihood_cotangent(typename L::V raw, typename L::V floored, typename L::V floor,
+                                                typename L::V dbits, typename L::V dlikelihood) {
   using V = typename L::V;
   const V of_bits = L::mul(dbits, L::set(-1.44269504f));  // d(-log2 p) = -dp / (p ln 2)
   const V gradient = L::fma(of_bits, L::reciprocal(floored), dlikelihood);

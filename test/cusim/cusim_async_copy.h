@@ -24,6 +24,7 @@ inline void commit_copies() {
 
 template <int kStillRunning>
 void wait_for_copies() {
+  cusim::may_yield();
   for (cusim::Copy copy; cusim::next_copy(kStillRunning, &copy);)
     *static_cast<uint4*>(copy.to) = copy.from ? *static_cast<const uint4*>(copy.from) : uint4{0, 0, 0, 0};
 }

@@ -50,17 +50,16 @@ struct Thread {
   unsigned id;
   Fibre* fibre;
   State state;
-  Place place;  // of the operation it waits in
-  const Meeting* meeting;
+  Place place;             // of the operation it waits in
+  const Meeting* meeting;  // of the warp operation
   unsigned mask;
-  unsigned meetings;  // of its warp's lowest named lane when it came: which of two sync objects orders memory
-  Offer offer;
 };
 
 struct Warp {
   unsigned ready, waiting, gone;  // lanes that can run, wait in a warp operation, have exited or never were
   uint8_t meetings[kWarp];        // completed meetings by the lowest lane of their mask
   char order[kWarp][2];           // addresses for ThreadSanitizer
+  Offer offers[kWarp];
 };
 
 struct Engine {
@@ -428,7 +427,8 @@ uint64_t meet(const Meeting& meeting, unsigned mask, uint64_t value, int64_t ext
   self.place = place;
   self.meeting = &meeting;
   self.mask = mask;
-  self.offer = {value, extra, 0};
+  const unsigned own = self.id % kWarp;
+  warp.offers[own] = {value, extra, 0};
   const unsigned lowest = static_cast<unsigned>(__builtin_ctz(mask));
   char* const order = &warp.order[lowest][warp.meetings[lowest] & 1];
   if (meeting.orders_memory) tsan_release(order);
@@ -437,28 +437,25 @@ uint64_t meet(const Meeting& meeting, unsigned mask, uint64_t value, int64_t ext
     make_unready(self, State::kInWarp);
     give_way();
   } else {
-    Thread* const threads = &E.threads[self.id / kWarp * kWarp];
-    Offer* lanes[kWarp] = {};
+    Thread* const threads = &self - own;
     for (unsigned bits = mask; bits; bits &= bits - 1) {
       Thread& other = threads[__builtin_ctz(bits)];
-      if (other.meeting != &meeting || other.mask != mask || other.place.line != place.line ||
-          other.place.file != place.file) {
-        make_unready(self, State::kInWarp);
-        stop_with_whereabouts("divergent warp operation");
-      }
-      lanes[__builtin_ctz(bits)] = &other.offer;
+      other.state = State::kReady;
+      if (other.meeting == &meeting && other.mask == mask && other.place.line == place.line &&
+          other.place.file == place.file)
+        continue;
+      for (unsigned all = mask; all; all &= all - 1) threads[__builtin_ctz(all)].state = State::kInWarp;
+      stop_with_whereabouts("divergent warp operation");
     }
-    meeting.act(lanes, mask, place);
+    meeting.act(warp.offers, mask, place);
     ++warp.meetings[lowest];
     warp.waiting &= ~mask;
-    for (unsigned bits = mask & ~bit; bits; bits &= bits - 1)
-      threads[__builtin_ctz(bits)].state = State::kReady;
     warp.ready |= mask;
     E.ready_warps |= 1u << self.id / kWarp;
     if (E.random) give_way();
   }
   if (meeting.orders_memory) tsan_acquire(order);
-  return self.offer.result;
+  return warp.offers[own].result;
 }
 
 unsigned lane() {

@@ -83,7 +83,7 @@ struct Offer {
 };
 struct Meeting {
   const char* name;
-  void (*act)(Offer* const lanes[32], unsigned mask, Place place);  // lanes outside the mask are null
+  void (*act)(Offer lanes[32], unsigned mask, Place place);
   bool orders_memory;
 };
 uint64_t meet(const Meeting& meeting, unsigned mask, uint64_t value, int64_t extra, Place place);
