@@ -192,29 +192,35 @@ struct MergeRange {
   int32_t part_count;
 };
 
-// Joins the parts of a launch to the lines, in the order of the parts.
-// Grid line_blocks(rows.count) + line_blocks(columns.count).
-__global__ void __launch_bounds__(kLineThreads) merge_lines(const DeviceLines row, const DeviceLines column,
-                                                            const MergeRange rows, const MergeRange columns) {
-  const LinePlace at = line_place(rows.count);
-  const MergeRange& range = at.is_column ? columns : rows;
-  if (at.line >= range.count) return;
-  const DeviceLines& lines = at.is_column ? column : row;
-  const int64_t line = range.first + at.line;
-  float maximum = lines.maximum[line];
+// Joins the parts of one line of the range to it, in the order of the parts.
+__device__ __forceinline__ void merge_line(const DeviceLines& lines, const MergeRange& range, int64_t at) {
+  if (at >= range.count) return;
+  const int64_t line = range.first + at, stride = range.parts.stride;
+  const float before = lines.maximum[line];
+  float maximum = before;
   for (int32_t part = 0; part < range.part_count; ++part)
-    maximum = fmaxf(maximum, range.parts.maximum[part * range.parts.stride + at.line]);
+    maximum = fmaxf(maximum, range.parts.maximum[part * stride + at]);
   const float reference = maximum > -INFINITY ? maximum : 0.0f;
-  double sum = lines.sum[line] * double{expf(lines.maximum[line] - reference)};
+  double sum = lines.sum[line] * double{expf(before - reference)};
   double positive = lines.positive[line];
   for (int32_t part = 0; part < range.part_count; ++part) {
-    const int64_t from = part * range.parts.stride + at.line;
+    const int64_t from = part * stride + at;
     sum += double{range.parts.sum[from]} * expf(range.parts.maximum[from] - reference);
     positive += range.parts.positive[from];
   }
   lines.maximum[line] = maximum;
   lines.sum[line] = sum;
   lines.positive[line] = positive;
+}
+
+// After every launch.  Grid line_blocks(rows.count) + line_blocks(columns.count).
+__global__ void __launch_bounds__(kLineThreads) merge_lines(const DeviceLines row, const DeviceLines column,
+                                                            const MergeRange rows, const MergeRange columns) {
+  const LinePlace at = line_place(rows.count);
+  if (at.is_column)
+    merge_line(column, columns, at.line);
+  else
+    merge_line(row, rows, at.line);
 }
 
 // MoCo: <q_i, own key>, and the statistics that the key alone makes.  A warp a row.
