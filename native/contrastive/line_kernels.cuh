@@ -192,35 +192,67 @@ struct MergeRange {
   int32_t part_count;
 };
 
-// Joins the parts of one line of the range to it, in the order of the parts.
-__device__ __forceinline__ void merge_line(const DeviceLines& lines, const MergeRange& range, int64_t at) {
-  if (at >= range.count) return;
-  const int64_t line = range.first + at, stride = range.parts.stride;
+constexpr int kMergeLines = 32;                          // of a block of merge_lines
+constexpr int kMergeLanes = kLineThreads / kMergeLines;  // threads a line
+
+// A line's statistics over some parts.
+struct MergedLine {
+  double sum, positive;
+  float maximum;
+};
+
+// Parts lane, lane + kMergeLanes, ... of one line.
+__device__ __forceinline__ MergedLine merge_parts(const MergeRange& range, int64_t at, int lane) {
+  MergedLine merged = {0, 0, -INFINITY};
+  for (int32_t part = lane; part < range.part_count; part += kMergeLanes)
+    merged.maximum = fmaxf(merged.maximum, range.parts.maximum[part * range.parts.stride + at]);
+  const float reference = merged.maximum > -INFINITY ? merged.maximum : 0.0f;
+  for (int32_t part = lane; part < range.part_count; part += kMergeLanes) {
+    const int64_t from = part * range.parts.stride + at;
+    merged.sum += double{range.parts.sum[from]} * expf(range.parts.maximum[from] - reference);
+    merged.positive += range.parts.positive[from];
+  }
+  return merged;
+}
+
+// Joins kMergeLanes sums of a line to it, in their order.
+__device__ __forceinline__ void merge_lanes(const DeviceLines& lines, int64_t line,
+                                            const MergedLine* merged) {
   const float before = lines.maximum[line];
   float maximum = before;
-  for (int32_t part = 0; part < range.part_count; ++part)
-    maximum = fmaxf(maximum, range.parts.maximum[part * stride + at]);
+  for (int lane = 0; lane < kMergeLanes; ++lane) maximum = fmaxf(maximum, merged[lane * kMergeLines].maximum);
   const float reference = maximum > -INFINITY ? maximum : 0.0f;
-  double sum = lines.sum[line] * double{expf(before - reference)};
-  double positive = lines.positive[line];
-  for (int32_t part = 0; part < range.part_count; ++part) {
-    const int64_t from = part * stride + at;
-    sum += double{range.parts.sum[from]} * expf(range.parts.maximum[from] - reference);
-    positive += range.parts.positive[from];
+  double sum = lines.sum[line] * expf(before - reference), positive = lines.positive[line];
+  for (int lane = 0; lane < kMergeLanes; ++lane) {
+    const MergedLine& part = merged[lane * kMergeLines];
+    sum += part.sum * expf(part.maximum - reference);
+    positive += part.positive;
   }
   lines.maximum[line] = maximum;
   lines.sum[line] = sum;
   lines.positive[line] = positive;
 }
 
-// After every launch.  Grid line_blocks(rows.count) + line_blocks(columns.count).
+inline unsigned merge_blocks(int64_t count) {
+  return static_cast<unsigned>((count + kMergeLines - 1) / kMergeLines);
+}
+
+// Joins the parts of a launch to its lines; a fixed order of the parts.
+// Grid merge_blocks(rows.count) + merge_blocks(columns.count), shared kLineThreads * sizeof(MergedLine).
 __global__ void __launch_bounds__(kLineThreads) merge_lines(const DeviceLines row, const DeviceLines column,
                                                             const MergeRange rows, const MergeRange columns) {
-  const LinePlace at = line_place(rows.count);
-  if (at.is_column)
-    merge_line(column, columns, at.line);
-  else
-    merge_line(row, rows, at.line);
+  BINCE_DYNAMIC_SHARED(MergedLine, shared);
+  const int64_t row_blocks = (rows.count + kMergeLines - 1) / kMergeLines;
+  const bool is_column = blockIdx.x >= row_blocks;
+  const int64_t at =
+      (is_column ? blockIdx.x - row_blocks : blockIdx.x) * int64_t{kMergeLines} + threadIdx.x % kMergeLines;
+  const int lane = static_cast<int>(threadIdx.x) / kMergeLines;
+  if (is_column && at < columns.count) shared[threadIdx.x] = merge_parts(columns, at, lane);
+  if (!is_column && at < rows.count) shared[threadIdx.x] = merge_parts(rows, at, lane);
+  __syncthreads();  // the sums of all lanes are there
+  if (lane != 0) return;
+  if (is_column && at < columns.count) merge_lanes(column, columns.first + at, shared + threadIdx.x);
+  if (!is_column && at < rows.count) merge_lanes(row, rows.first + at, shared + threadIdx.x);
 }
 
 // MoCo: <q_i, own key>, and the statistics that the key alone makes.  A warp a row.

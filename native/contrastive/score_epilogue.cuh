@@ -1,10 +1,10 @@
 // What happens to a tile of scores in registers: statistics of its rows and columns, and the gradient in its
 // place.
 //
-// Two forms.  `plain`: explicit positives, the denominator ALL, and nothing that clips, excludes, weighs or
-// regularises; unrolled over registers.  `general`: every mode; the tile goes through shared memory, every
-// thread keeping its own elements in a column of its own, so that loops stay loops and no register array is
-// indexed.
+// Two forms.  `plain`: explicit positives, the denominator ALL, nothing excluded but a diagonal, nothing that
+// clips, weighs or regularises; unrolled over registers.  `general`: every mode; the tile goes through shared
+// memory, every thread keeping its own elements in a column of its own, so that loops stay loops and no
+// register array is indexed.
 //
 // Row statistics are kept in shared memory by the four lanes that share a row; column statistics leave for
 // the workspace after every tile, a part for every row of warps.
@@ -55,17 +55,28 @@ __device__ __forceinline__ void add_to_row(const RowState& state, int row, float
 
 // --- plain ------------------------------------------------------------------------------------------------
 
+// Whether the tile lies in the matrix and holds no excluded pair.
 template <class Tile>
-__device__ __forceinline__ bool outside(const TilePlace& place, int i, int j) {
-  return Tile::row_of(i) >= place.rows || Tile::column_of(j) >= place.columns;
+__device__ __forceinline__ bool is_whole(const ScoreTerms& terms, const TilePlace& place) {
+  if (place.rows < Tile::kRows || place.columns < Tile::kColumns) return false;
+  return !terms.exclude_diagonal || place.row >= place.column + Tile::kColumns ||
+         place.column >= place.row + Tile::kRows;
+}
+
+// Whether the pair is none, or excluded.
+template <class Tile>
+__device__ __forceinline__ bool outside(const ScoreTerms& terms, const TilePlace& place, int i, int j) {
+  if (Tile::row_of(i) >= place.rows || Tile::column_of(j) >= place.columns) return true;
+  return terms.exclude_diagonal && place.row + Tile::row_of(i) == place.column + Tile::column_of(j);
 }
 
 // The positive's column in the tile, or something outside [0, Tile::kColumns).
 template <class Tile>
 __device__ __forceinline__ int32_t positive_in_tile(const ScoreTerms& terms, const TilePlace& place, int i) {
   if (Tile::row_of(i) >= place.rows) return -1;
-  const int32_t at = explicit_positive(terms.positive, false, place.row + Tile::row_of(i)) - place.column;
-  return at < place.columns ? at : -1;
+  const int32_t row = place.row + Tile::row_of(i);
+  const int32_t column = explicit_positive(terms.positive, false, row), at = column - place.column;
+  return at < place.columns && !(terms.exclude_diagonal && column == row) ? at : -1;
 }
 
 template <class Tile>
@@ -79,7 +90,7 @@ __device__ __forceinline__ void multiply_columns(Tile& tile, const ScoreTerms& t
   }
 }
 
-// d becomes the score, -infinity outside the matrix.
+// d becomes the score, -infinity where there is no pair.
 template <bool kPartial, class Tile>
 __device__ __forceinline__ void score_plainly(Tile& tile, const ScoreTerms& terms, const TilePlace& place) {
   if (terms.cosine) multiply_columns(tile, terms, place);
@@ -89,7 +100,7 @@ __device__ __forceinline__ void score_plainly(Tile& tile, const ScoreTerms& term
 #pragma unroll
     for (int j = 0; j < Tile::kColumnsPerThread; ++j) {
       const float score = fmaf(tile.value[i][j], scale, terms.bias);
-      tile.value[i][j] = kPartial && outside<Tile>(place, i, j) ? -INFINITY : score;
+      tile.value[i][j] = kPartial && outside<Tile>(terms, place, i, j) ? -INFINITY : score;
     }
   }
 }
@@ -218,7 +229,7 @@ __device__ __forceinline__ void sum_both_plainly(const Tile& tile, const RowStat
 template <class Tile>
 __device__ __forceinline__ void plain_statistics(Tile& tile, const ScoreTerms& terms, const TilePlace& place,
                                                  const RowState& rows, const ColumnOutput& columns) {
-  if (place.rows == Tile::kRows && place.columns == Tile::kColumns)
+  if (is_whole<Tile>(terms, place))
     score_plainly<false>(tile, terms, place);
   else
     score_plainly<true>(tile, terms, place);
@@ -266,7 +277,7 @@ __device__ __forceinline__ void differentiate_plainly(Tile& tile, const ScoreTer
       } else {
         g = exp_above(score, reference) * (row_factor + factor[j]);
       }
-      if (kPartial && outside<Tile>(place, i, j)) g = 0;
+      if (kPartial && outside<Tile>(terms, place, i, j)) g = 0;
       gd = fmaf(g, d, gd);
       sum += g;
       tile.value[i][j] = g * scale;
@@ -291,11 +302,10 @@ template <class Tile>
 __device__ __forceinline__ void plain_gradients(Tile& tile, const ScoreTerms& terms, const TilePlace& place,
                                                 GradientSums* sums) {
   const bool wide = terms.symmetric && terms.totals->wide != 0;
-  const bool whole = place.rows == Tile::kRows && place.columns == Tile::kColumns;
   if (terms.cosine) multiply_columns(tile, terms, place);
   if (wide)
     differentiate_plainly<true, true>(tile, terms, place, sums);
-  else if (whole)
+  else if (is_whole<Tile>(terms, place))
     differentiate_plainly<false, false>(tile, terms, place, sums);
   else
     differentiate_plainly<true, false>(tile, terms, place, sums);
