@@ -4,7 +4,7 @@
 // lines -> LSE and losses -> totals -> factors -> gradients by blocks of pairs: scores made again, G written,
 // two products -> projection, dscale, dbias.  README.md, "CUDA".
 #include "native/contrastive/device_plan.h"
-#include "native/contrastive/line_kernels.cuh"
+#include "native/contrastive/line_gradients.cuh"
 #include "native/contrastive/pad_rows.h"
 #include "native/cuda/device_runtime.h"
 
