@@ -1,18 +1,25 @@
 // Builds the addon into build/Release/bince.node: with cmake-js in a checkout, with plain CMake in an installed
 // package (which has no cmake-js), with node-gyp and binding.gyp where there is no CMake.
-//   node scripts/build_native.mjs [--verbose]
+//   node scripts/build_native.mjs [--cuda]
+// With --cuda also libbince_cuda.so beside it, which takes CMake and nvcc.
 import { spawnSync } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { findNvcc } from './nvcc.mjs';
 
 const require = createRequire(import.meta.url);
 const root = fileURLToPath(new URL('..', import.meta.url));
 const has = (command) => spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
 
-function run(command, args) {
-  const result = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+function run(command, args, env = {}) {
+  const result = spawnSync(command, args, {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
   if (result.error) fail(`${command}: ${result.error.message}`);
   if (result.status !== 0) fail(`${command} ${args.join(' ')} ended with status ${result.status}`);
 }
@@ -42,6 +49,27 @@ function findNodeGyp() {
   return candidates.find((path) => path && existsSync(path));
 }
 
+/** In a build folder of its own, so that the addon's stays as it is. BINCE_CUDA_ARCHITECTURES cuts it short. */
+function buildCuda() {
+  const nvcc = findNvcc();
+  if (!nvcc) fail('no CUDA compiler was found', 'install the CUDA 13 toolkit, or name nvcc in CUDACXX');
+  if (!has('cmake')) fail('CMake was not found', 'install it, for example: apt-get install cmake');
+  const build = join(root, 'build/cuda');
+  const architectures = process.env.BINCE_CUDA_ARCHITECTURES;
+  run(
+    'cmake',
+    [
+      ...['-S', root, '-B', build, '-DCMAKE_BUILD_TYPE=Release', '-DBINCE_CUDA=ON'],
+      `-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${join(root, 'build/Release')}`,
+      ...(architectures ? [`-DBINCE_CUDA_ARCHITECTURES=${architectures}`] : []),
+    ],
+    { CUDACXX: nvcc },
+  );
+  run('cmake', ['--build', build, '--target', 'bince_cuda', ...parallel]);
+}
+
+const cuda = process.argv.includes('--cuda');
+const parallel = process.env.CMAKE_BUILD_PARALLEL_LEVEL ? [] : ['--parallel', `${availableParallelism()}`];
 if (!has(process.env.CXX ?? 'c++') && !has('g++') && !has('clang++')) {
   fail('no C++ compiler was found', 'install one, for example: apt-get install g++ cmake');
 }
@@ -56,15 +84,15 @@ if (!has('cmake')) {
   run(process.execPath, [nodeGyp, 'rebuild', ...headers]);
 } else if (existsSync(join(root, 'node_modules/.bin/cmake-js'))) {
   const args = ['compile', '--config', 'Release', '--target', 'bince_addon', '--log-level', 'warn'];
-  run(join(root, 'node_modules/.bin/cmake-js'), args);
+  run(join(root, 'node_modules/.bin/cmake-js'), [...args, '--CDBINCE_CUDA=OFF']);
 } else {
   const build = join(root, 'build');
-  const parallel = process.env.CMAKE_BUILD_PARALLEL_LEVEL ? [] : ['--parallel'];
   run('cmake', [
     ...['-S', root, '-B', build, '-DCMAKE_BUILD_TYPE=Release'],
     `-DBINCE_NODE_API_HEADERS_DIR=${require('node-api-headers').include_dir}`,
     `-DBINCE_NODE_ADDON_API_DIR=${require('node-addon-api').include_dir}`,
-    `-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${join(build, 'Release')}`,
+    ...[`-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${join(build, 'Release')}`, '-DBINCE_CUDA=OFF'],
   ]);
   run('cmake', ['--build', build, '--target', 'bince_addon', ...parallel]);
 }
+if (cuda) buildCuda();

@@ -3,6 +3,7 @@
 import {
   chmodSync,
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -36,6 +37,7 @@ async function checkLibrary(tally, folder) {
     build,
     `-DCMAKE_INSTALL_PREFIX=${prefix}`,
     '-DCMAKE_INSTALL_LIBDIR=lib',
+    '-DBINCE_CUDA=OFF', // the step cuda installs that half
   ]);
   const built =
     configured.status === 0 &&
@@ -110,7 +112,9 @@ async function checkPackage(tally, folder) {
   const user = join(folder, 'user');
   mkdirSync(packed);
   mkdirSync(user);
-  const prebuilt = await run(process.execPath, ['scripts/prebuild.mjs']);
+  const library = `${root}build-native/libbince_cuda.so`;
+  const cuda = existsSync(library) ? ['--cuda', library] : [];
+  const prebuilt = await run(process.execPath, ['scripts/prebuild.mjs', ...cuda]);
   const made = await run('npm', ['pack', '--silent', '--pack-destination', packed]);
   const tarball = readdirSync(packed).find((name) => name.endsWith('.tgz'));
   if (!tally.check('npm pack', Boolean(tarball), prebuilt.output + made.output)) return;

@@ -6,12 +6,19 @@ import { join } from 'node:path';
 import { has, root, run } from './steps.mjs';
 
 const kGlibcFloor = [2, 34];
-const kAllowed = /^(libstdc\+\+|libm|libgcc_s|libpthread|libc|ld-linux-x86-64|ld-linux-aarch64)\.so/;
+const kAllowed = /^(libstdc\+\+|libm|libgcc_s|libpthread|libdl|libc|ld-linux-x86-64|ld-linux-aarch64)\.so/;
 
 function* objects(folder) {
   for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
     if (/_avx(2|512|512_bf16)\.cc\.o$/.test(entry.name)) yield join(entry.parentPath, entry.name);
   }
+}
+
+/** The libraries that a file needs beyond the C and C++ run time; a file that cannot be read needs itself. */
+export async function foreignLibraries(path) {
+  const { output } = await run('objdump', ['-p', path]);
+  const needed = [...output.matchAll(/NEEDED\s+(\S+)/g)].map((match) => match[1]);
+  return needed.length ? needed.filter((name) => !kAllowed.test(name)) : [path];
 }
 
 export async function checkObjects(tally) {
@@ -22,14 +29,9 @@ export async function checkObjects(tally) {
     tally.check(`no weak symbols in ${object.split('/').pop()}`, weak.length === 0, weak.join('\n'));
   }
   const addon = `${root}build/Release/bince.node`;
+  const foreign = await foreignLibraries(addon);
+  tally.check('the addon needs the C and C++ run time alone', !foreign.length, foreign.join('\n'));
   const { output } = await run('objdump', ['-p', addon]);
-  const needed = [...output.matchAll(/NEEDED\s+(\S+)/g)].map((match) => match[1]);
-  const foreign = needed.filter((name) => !kAllowed.test(name));
-  tally.check(
-    'the addon needs the C and C++ run time alone',
-    needed.length > 0 && !foreign.length,
-    foreign.join('\n'),
-  );
   const tooNew = [...output.matchAll(/GLIBC_(\d+)\.(\d+)/g)].filter(
     ([, major, minor]) => Number(major) * 1000 + Number(minor) > kGlibcFloor[0] * 1000 + kGlibcFloor[1],
   );

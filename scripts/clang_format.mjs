@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { root, run } from './steps.mjs';
 
-const files = ['native', 'test', 'bench', 'examples'].flatMap((folder) => {
+const files = ['native', 'test', 'bench', 'docs'].flatMap((folder) => {
   try {
     return readdirSync(join(root, folder), { recursive: true })
       .filter((name) => /\.(cc|c|h|cu|cuh)$/.test(name))

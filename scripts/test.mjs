@@ -1,11 +1,12 @@
 // `npm test`: sets up what it needs and runs every test.
 //   npm test                      everything
 //   npm test -- quick             style, types, native tests, TypeScript tests
-//   npm test -- NAME...           the named steps: style native sanitize fuzz typescript install
+//   npm test -- NAME...           the named steps: style native cuda sanitize fuzz typescript install
 // The last line is "N passed, N failed, N skipped".
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { checkCuda } from './check_cuda.mjs';
 import { checkInstalled } from './check_install.mjs';
 import { checkObjects } from './check_objects.mjs';
 import { setUp } from './setup.mjs';
@@ -47,13 +48,15 @@ const steps = {
 
   async native() {
     if (!has('cmake')) return tally.skip('native tests', 'CMake is not installed');
-    if (!(await configureAndBuild('native', 'build-native', ['-DBINCE_TESTS=ON', '-DBINCE_WERROR=ON'])))
-      return;
+    const options = ['-DBINCE_TESTS=ON', '-DBINCE_WERROR=ON', '-DBINCE_CUDA=OFF'];
+    if (!(await configureAndBuild('native', 'build-native', options))) return;
     for (const name of programs('build-native/tests')) {
       tally.add(name, await run(`${root}build-native/tests/${name}`, []));
     }
     await checkObjects(tally);
   },
+
+  cuda: () => checkCuda(tally, existsSync(`${root}build-native/tests`) ? programs('build-native/tests') : []),
 
   async sanitize() {
     if (!has('cmake')) return tally.skip('sanitizers', 'CMake is not installed');
@@ -65,9 +68,11 @@ const steps = {
     for (const [sanitizers, folder, wanted] of kinds) {
       // -O1: instrumented code at -O3 takes three times as long to compile, and finds no more.
       const options = ['-DBINCE_TESTS=ON', `-DBINCE_SANITIZE=${sanitizers}`, '-DCMAKE_CXX_FLAGS_RELEASE=-O1'];
-      if (!(await configureAndBuild(sanitizers, folder, options))) continue;
+      if (!(await configureAndBuild(sanitizers, folder, [...options, '-DBINCE_CUDA=OFF']))) continue;
+      // The kernels in the simulator are one backend more.
+      const env = { BINCE_CUDA_LIBRARY: `${root}${folder}/libbince_cusim.so` };
       for (const name of programs(`${folder}/tests`).filter(wanted)) {
-        tally.add(`${name} (${sanitizers})`, await run(`${root}${folder}/tests/${name}`, []));
+        tally.add(`${name} (${sanitizers})`, await run(`${root}${folder}/tests/${name}`, [], { env }));
       }
     }
   },
@@ -76,7 +81,7 @@ const steps = {
     const clang = ['clang++', 'clang++-19', 'clang++-16', 'clang++-14'].find((name) => has(name));
     if (!clang || !has('cmake')) return tally.skip('fuzz targets', 'clang++ is not installed');
     const env = { CXX: clang, CC: clang.replace('clang++', 'clang') };
-    const options = ['-DBINCE_FUZZ=ON', '-DBINCE_SANITIZE=address,undefined'];
+    const options = ['-DBINCE_FUZZ=ON', '-DBINCE_SANITIZE=address,undefined', '-DBINCE_CUDA=OFF'];
     if (!(await configureAndBuild('fuzz', 'build-fuzz', options, env))) return;
     for (const name of programs('build-fuzz/fuzz')) {
       const corpus = mkdtempSync(join(tmpdir(), 'bince-fuzz-'));
@@ -103,7 +108,9 @@ const steps = {
   },
 
   async typescript() {
-    tally.add('vitest', await vitest([]));
+    // Tests of devices run in the simulator, where the step native has built it.
+    const simulator = `${root}build-native/libbince_cusim.so`;
+    tally.add('vitest', await vitest([], existsSync(simulator) ? { BINCE_TEST_CUSIM: simulator } : {}));
     // The kernels' tests once more on each slower backend.
     const description = await run(process.execPath, ['-e', printBackends], { cwd: root });
     const backends = description.output.trim().split(' ');

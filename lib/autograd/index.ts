@@ -32,6 +32,7 @@ export * from './operations/image.js';
 export * from './operations/indexing.js';
 export * from './operations/matmul.js';
 export * from './operations/normalization.js';
+export { to } from './operations/placement.js';
 export {
   argmax,
   expand,

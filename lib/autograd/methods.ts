@@ -1,9 +1,11 @@
 /** The usual operations as methods of Tensor. */
+import type { DeviceChoice } from '../device/choice.js';
 import { type DType, Tensor } from '../tensor/tensor.js';
 import * as binary from './operations/binary.js';
 import * as elementwise from './operations/elementwise.js';
 import { convert, gatherRows } from './operations/indexing.js';
 import { type MatmulOptions, matmul } from './operations/matmul.js';
+import { to } from './operations/placement.js';
 import * as reduce from './operations/reduce.js';
 import * as shape from './operations/shape.js';
 import { backward } from './tape.js';
@@ -46,6 +48,8 @@ declare module '../tensor/tensor.js' {
     slice(axis: number, start: number, end?: number): Tensor;
     gatherRows(index: Tensor): Tensor;
     convert(dtype: DType, scale?: number): Tensor;
+    /** See {@link to}. */
+    to(device: DeviceChoice): Tensor;
   }
 }
 
@@ -82,6 +86,7 @@ const functions = {
   slice: shape.slice,
   gatherRows,
   convert,
+  to,
 } as const;
 
 for (const [name, operation] of Object.entries(functions)) {

@@ -3,7 +3,8 @@ import { BinceError, invalidArgument } from '../errors.js';
 import { native } from '../native.js';
 import { currentContext, runSyncIn, ScopeList } from '../tensor/context.js';
 import { describeShape, flatWalk, sameShape } from '../tensor/shapes.js';
-import { aliasTensor, emptyTensor, type Tensor } from '../tensor/tensor.js';
+import { aliasTensor, copyTensor, emptyTensor, type Tensor } from '../tensor/tensor.js';
+import { checkOneDevice } from './arguments.js';
 import './native_calls.js';
 
 /** The gradients of an operation's inputs, in their order, for the gradient dy of its output; undefined for none. */
@@ -67,6 +68,8 @@ export function backward(root: Tensor, gradient?: Tensor): void {
     );
   if (gradient === undefined && root.size !== 1)
     invalidArgument('backward', 'a tensor of one element, or its gradient as argument', root.toString());
+  if (gradient && gradient.device !== root.device)
+    invalidArgument('gradient', `a tensor on ${root.device}`, gradient.toString());
   if (gradient && (gradient.dtype !== 'float32' || !sameShape(gradient.shape, root.shape)))
     invalidArgument('gradient', `float32${describeShape(root.shape)}`, gradient.toString());
   const nodes = root.node ? collect(root.node) : [];
@@ -86,8 +89,9 @@ export function backward(root: Tensor, gradient?: Tensor): void {
 }
 
 function unitGradient(root: Tensor): Tensor {
-  const one = emptyTensor(root.shape, 'gradient');
-  native().fillSync(one.handle, 1);
+  const one = emptyTensor(root.shape, 'gradient', 'float32', root.device);
+  if (root.device === 'cpu') native().fillSync(one.handle, 1);
+  else one.write(new Float32Array(root.size).fill(1));
   one.storage.constant = 1;
   return one;
 }
@@ -171,6 +175,7 @@ function owned(gradient: Tensor, exclusive: boolean): Tensor {
     return gradient;
   }
   if (!exclusive) return aliasTensor(gradient, gradient.shape, 'gradient');
+  if (gradient.device !== 'cpu') return copyTensor(gradient, gradient.device, 'gradient');
   const copy = emptyTensor(gradient.shape, 'gradient');
   const { dims, x, y } = flatWalk(gradient.size);
   native().copyStridedSync(gradient.handle, 0, x, copy.handle, 0, y, dims, false);
@@ -178,6 +183,8 @@ function owned(gradient: Tensor, exclusive: boolean): Tensor {
 }
 
 function added(sum: Tensor, gradient: Tensor): Tensor {
+  checkOneDevice('gradient', sum, gradient);
+  if (sum.device !== 'cpu') return addedOnDevice(sum, gradient);
   if (sum.storage.references === 1) {
     native().binarySync(0, sum.handle, gradient.handle, sum.handle);
     sum.storage.constant = undefined;
@@ -185,6 +192,17 @@ function added(sum: Tensor, gradient: Tensor): Tensor {
   }
   const fresh = emptyTensor(sum.shape, 'gradient');
   native().binarySync(0, sum.handle, gradient.handle, fresh.handle);
+  sum.dispose();
+  return fresh;
+}
+
+// There is no CUDA kernel of sums: they are made on the CPU, in the order in which the gradients came.
+function addedOnDevice(sum: Tensor, gradient: Tensor): Tensor {
+  const floats = sum.floats();
+  const more = gradient.floats();
+  for (let i = 0; i < floats.length; i++) floats[i] = floats[i]! + more[i]!;
+  const fresh = emptyTensor(sum.shape, 'gradient', 'float32', sum.device);
+  fresh.write(floats);
   sum.dispose();
   return fresh;
 }

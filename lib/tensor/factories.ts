@@ -1,20 +1,22 @@
 /** Tensors from numbers, from other arrays and from nothing. */
-import { BinceError, invalidArgument } from '../errors.js';
+import { type DeviceChoice, type DeviceName, namedDevice } from '../device/choice.js';
+import { invalidArgument } from '../errors.js';
 import { native } from '../native.js';
+import { toBfloat16 } from './bfloat16.js';
 import { defaultGenerator, type Generator } from './generator.js';
 import { checkShape, describeShape, elementsOf } from './shapes.js';
-import { type DType, dtypeCodes, type TypedArray } from './storage.js';
-import { emptyTensor, type NestedArray, type Shape, type Tensor } from './tensor.js';
+import { arrayTypes, type DType, dtypeCodes, type TypedArray } from './storage.js';
+import { copyTensor, emptyTensor, type NestedArray, type Shape, type Tensor } from './tensor.js';
 
 export interface TensorOptions {
   /** float32 by default; of tensor() the type of the array. */
   readonly dtype?: DType | undefined;
-  /** backward() gives it a gradient; float32 only. Default false. */
+  /** backward() gives it a gradient; float32 or bfloat16. Default false. */
   readonly requiresGrad?: boolean | undefined;
   /** For messages and state dicts. */
   readonly name?: string | undefined;
-  /** 'cpu', the only one so far. */
-  readonly device?: string | undefined;
+  /** Where it is made: 'cpu' (default), 'cuda', 'cuda:1', or 'auto' for a CUDA device where there is one. */
+  readonly device?: DeviceChoice | undefined;
 }
 
 export interface RandomOptions extends Omit<TensorOptions, 'dtype'> {
@@ -25,34 +27,42 @@ export interface RandomOptions extends Omit<TensorOptions, 'dtype'> {
 /** What tensor() takes: typed arrays, numbers, and arrays of numbers nested to any depth. */
 export type TensorData = TypedArray | Float64Array | number | readonly TensorData[] | NestedArray;
 
-function finish(tensor: Tensor, options: TensorOptions): Tensor {
+function finish(made: Tensor, options: TensorOptions): Tensor {
+  const tensor = placed(made, deviceOf(options));
   if (options.name !== undefined) tensor.name = options.name;
   if (options.requiresGrad) {
-    if (tensor.dtype !== 'float32') invalidArgument('requiresGrad', 'a float32 tensor', tensor.dtype);
+    if (tensor.dtype !== 'float32' && tensor.dtype !== 'bfloat16')
+      invalidArgument('requiresGrad', 'a float32 tensor', tensor.dtype);
     tensor.requiresGrad = true;
   }
   return tensor;
 }
 
+function deviceOf({ device }: TensorOptions): DeviceName {
+  return device === undefined ? 'cpu' : namedDevice(device);
+}
+
+// What was made on the CPU, on the device instead.
+function placed(made: Tensor, device: DeviceName): Tensor {
+  if (made.device === device) return made;
+  try {
+    return copyTensor(made, device, made.operation);
+  } finally {
+    made.dispose();
+  }
+}
+
 function checkOptions(options: TensorOptions): void {
-  const { dtype, device } = options;
+  const { dtype } = options;
   if (dtype !== undefined && !Object.hasOwn(dtypeCodes, dtype))
-    invalidArgument('dtype', "'float32', 'int32' or 'uint8'", dtype);
-  if (device === undefined || device === 'cpu') return;
-  if (device === 'cuda')
-    throw new BinceError(
-      'BINCE_UNSUPPORTED',
-      "device 'cuda': tensors have no CUDA operations in this version",
-      {
-        hint: "use device 'cpu'",
-      },
-    );
-  invalidArgument('device', "'cpu'", device);
+    invalidArgument('dtype', "'float32', 'int32', 'uint8' or 'bfloat16'", dtype);
+  deviceOf(options);
 }
 
 /**
  * A tensor from a typed array (copied), a number or nested arrays. The shape is that of the nesting unless given; of a
- * typed array it is [length]. Float64Array becomes float32, arrays of numbers too unless `dtype` says otherwise.
+ * typed array it is [length]. Float64Array becomes float32, arrays of numbers too unless `dtype` says otherwise. For
+ * bfloat16 floats are rounded; a Uint16Array holds its bits.
  */
 export function tensor(data: TensorData, options?: TensorOptions): Tensor;
 export function tensor(data: TensorData, shape?: Shape, options?: TensorOptions): Tensor;
@@ -69,18 +79,26 @@ export function tensor(
   if (elementsOf(shape) !== values.length)
     invalidArgument('data', `${elementsOf(shape)} elements for shape ${describeShape(shape)}`, values.length);
   const typed = toType(values, options.dtype);
-  const type: DType =
-    typed instanceof Int32Array ? 'int32' : typed instanceof Uint8Array ? 'uint8' : 'float32';
-  const result = emptyTensor(shape, 'tensor', type);
+  const result = emptyTensor(shape, 'tensor', typeOf(typed), deviceOf(options));
   native().storageWrite(result.handle, 0, typed);
   return finish(result, options);
 }
 
-const arrayTypes = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array } as const;
+function typeOf(typed: TypedArray): DType {
+  if (typed instanceof Int32Array) return 'int32';
+  if (typed instanceof Uint16Array) return 'bfloat16';
+  return typed instanceof Uint8Array ? 'uint8' : 'float32';
+}
 
 function toType(values: TypedArray | Float64Array | number[], dtype: DType | undefined): TypedArray {
-  const same = values instanceof Float32Array || values instanceof Int32Array || values instanceof Uint8Array;
+  const same =
+    values instanceof Float32Array ||
+    values instanceof Int32Array ||
+    values instanceof Uint8Array ||
+    values instanceof Uint16Array;
   if (same && (dtype === undefined || values instanceof arrayTypes[dtype])) return values;
+  if (values instanceof Uint16Array) invalidArgument('dtype', "'bfloat16' for a Uint16Array of bits", dtype);
+  if (dtype === 'bfloat16') return toBfloat16(Float32Array.from(values));
   const typed = arrayTypes[dtype ?? 'float32'].from(values);
   if (dtype === 'int32' || dtype === 'uint8')
     typed.forEach((value, i) => {
@@ -96,8 +114,10 @@ function flatten(data: TensorData): [TypedArray | Float64Array | number[], numbe
       data instanceof Float32Array ||
       data instanceof Int32Array ||
       data instanceof Uint8Array ||
+      data instanceof Uint16Array ||
       data instanceof Float64Array;
-    if (!known) invalidArgument('data', 'a Float32Array, Int32Array, Uint8Array or Float64Array', data);
+    if (!known)
+      invalidArgument('data', 'a Float32Array, Int32Array, Uint8Array, Uint16Array or Float64Array', data);
     return [data, [data.length]];
   }
   if (!Array.isArray(data)) invalidArgument('data', 'numbers, a typed array or nested arrays', data);
@@ -129,6 +149,7 @@ export function full(shape: Shape, value: number, options: TensorOptions = {}): 
   if (typeof value !== 'number') invalidArgument('value', 'a number', value);
   const result = emptyTensor(checkShape('shape', shape), 'full', dtype);
   if (dtype === 'float32') native().fillSync(result.handle, value);
+  else if (dtype === 'bfloat16') result.write(new Uint16Array(result.size).fill(toBfloat16([value])[0]!));
   else result.write(new arrayTypes[dtype](result.size).fill(value));
   return finish(result, options);
 }

@@ -1,4 +1,6 @@
 /** Tensors in native memory, and who frees them. */
+
+export { fromBfloat16, toBfloat16 } from './bfloat16.js';
 export {
   arange,
   eye,
@@ -20,6 +22,6 @@ export {
   type RandomRange,
 } from './generator.js';
 export { debugLeaks, type Leak, leaks } from './leaks.js';
-export { keep, type Memory, memory, noGrad, scope, trimMemory } from './scope.js';
-export type { DType, Handle, TypedArray } from './storage.js';
+export { keep, type Memory, type MemoryCounts, memory, noGrad, scope, trimMemory } from './scope.js';
+export type { DLPackCapsule, DType, Handle, TypedArray } from './storage.js';
 export { aliasTensor, emptyTensor, type NestedArray, type Shape, Tensor } from './tensor.js';

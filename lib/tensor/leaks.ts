@@ -5,6 +5,8 @@ export interface Leak {
   /** The operation that made the tensor, or its name. */
   readonly operation: string;
   readonly shape: readonly number[];
+  /** Where its memory is. */
+  readonly device: string;
   /** Where it was made. */
   readonly stack: string;
 }
@@ -20,7 +22,10 @@ export function debugLeaks(on: boolean): void {
 export function leaks(): Leak[] {
   const list: Leak[] = [];
   for (const [tensor, stack] of remembered ?? [])
-    if (!tensor.kept) list.push({ operation: tensor.name ?? tensor.operation, shape: tensor.shape, stack });
+    if (!tensor.kept) {
+      const { name, operation, shape, device } = tensor;
+      list.push({ operation: name ?? operation, shape, device, stack });
+    }
   return list;
 }
 

@@ -1,7 +1,7 @@
 /** Who frees what: scopes, keep(), and the counts of memory in use. */
 import { native } from '../native.js';
 import { currentContext, runIn, ScopeList } from './context.js';
-import { releaseKept } from './storage.js';
+import { type BlockCounts, releaseKept } from './storage.js';
 import { Tensor } from './tensor.js';
 
 /**
@@ -55,7 +55,8 @@ export function noGrad<T>(fn: () => T): T {
   return runIn({ scope: currentContext().scope, recording: false }, fn, nothing, nothing);
 }
 
-export interface Memory {
+/** Memory of one kind. */
+export interface MemoryCounts {
   /** Blocks in use; tensors that share one count once. */
   readonly tensors: number;
   /** Bytes in use, as allocated. */
@@ -66,14 +67,25 @@ export interface Memory {
   readonly cached: number;
 }
 
+/** Memory on the CPU, and apart from it that of all CUDA devices together. Borrowed memory does not count. */
+export interface Memory extends MemoryCounts {
+  readonly cuda: MemoryCounts;
+}
+
 /** Native memory of tensors, exactly, at the cost of a few microseconds. */
 export function memory(): Memory {
   releaseKept();
-  const { blocks, bytes, peak, cached } = native().storageCounts();
+  const { devices, ...cpu } = native().storageCounts();
+  const sum = (key: keyof BlockCounts) => devices.reduce((total, each) => total + each[key], 0);
+  const cuda = { blocks: sum('blocks'), bytes: sum('bytes'), peak: sum('peak'), cached: sum('cached') };
+  return { ...counts(cpu), cuda: counts(cuda) };
+}
+
+function counts({ blocks, bytes, peak, cached }: BlockCounts): MemoryCounts {
   return { tensors: blocks, bytes, peak, cached };
 }
 
-/** Gives memory that is kept for reuse back to the system, and starts `peak` anew. */
+/** Gives memory that is kept for reuse back to the system and the devices, and starts `peak` anew. */
 export function trimMemory(): void {
   releaseKept();
   native().storageTrim();

@@ -1,8 +1,10 @@
 #include "native/addon/addon.h"
 
 #include <cstdlib>
+#include <cstring>
 #include <new>
 
+#include "native/addon/device.h"
 #include "native/addon/job_thread.h"
 #include "native/addon/storage.h"
 
@@ -19,6 +21,14 @@ AddonData& addon_data(Napi::Env env) {
 bince_context* context_of(Napi::Env env) {
   AddonData& data = addon_data(env);
   if (!data.context) {
+    const char* backend = std::getenv("BINCE_BACKEND");
+    if (backend && std::strcmp(backend, "cuda") == 0) {
+      make_error(env, BINCE_UNSUPPORTED,
+                 "BINCE_BACKEND: expected a backend of the CPU, received 'cuda'; tensors choose their device "
+                 "by .to('cuda')")
+          .ThrowAsJavaScriptException();
+      return nullptr;
+    }
     const bince_status status = bince_context_create(nullptr, &data.context);
     if (status != BINCE_OK) throw_status(env, status);
   }
@@ -69,7 +79,8 @@ bool view_of(Napi::Value value, const char* name, napi_typedarray_type type, con
   } else if (storage_or_null(value)) {
     const Storage* storage = storage_of(value, name);
     if (!storage) return false;
-    constexpr napi_typedarray_type kTypes[] = {napi_float32_array, napi_int32_array, napi_uint8_array};
+    constexpr napi_typedarray_type kTypes[kStorageTypes] = {napi_float32_array, napi_int32_array,
+                                                            napi_uint8_array, napi_uint16_array};
     if (kTypes[static_cast<int>(storage->type)] == type) {
       *data = storage->data;
       *size = storage->elements;
@@ -117,6 +128,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   register_tensor(env, exports);
   register_augment(env, exports);
   register_storage(env, exports);
+  register_device(env, exports);
+  register_dlpack(env, exports);
   return exports;
 }
 

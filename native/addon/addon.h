@@ -8,6 +8,7 @@
 
 #include <napi.h>
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,19 +18,22 @@
 namespace bince::addon {
 
 class BlockCache;
+class DeviceMemory;
 class JobThread;
 
 struct AddonData {
   bince_context* context = nullptr;
   std::unique_ptr<JobThread> jobs;
   std::shared_ptr<BlockCache> blocks;  // shared with the handles, which may outlive this
-  Napi::FunctionReference make_error;  // (code, message) => Error, set by lib/native.ts
+  std::map<int32_t, std::shared_ptr<DeviceMemory>> devices;  // CUDA devices in use, shared likewise
+  Napi::FunctionReference make_error;                        // (code, message) => Error, set by lib/native.ts
   ~AddonData();
 };
 
 AddonData& addon_data(Napi::Env env);
 
-// The environment's context, created on first use; throws a JavaScript error and returns null on failure.
+// The environment's context on the CPU, created on first use; throws a JavaScript error and returns null on
+// failure.  Those of devices are in device.h.
 bince_context* context_of(Napi::Env env);
 
 // A JavaScript error with the status's name as `code`.
@@ -138,6 +142,8 @@ void register_coding(Napi::Env env, Napi::Object exports);
 void register_dense(Napi::Env env, Napi::Object exports);
 void register_tensor(Napi::Env env, Napi::Object exports);
 void register_augment(Napi::Env env, Napi::Object exports);
+void register_device(Napi::Env env, Napi::Object exports);
+void register_dlpack(Napi::Env env, Napi::Object exports);
 
 }  // namespace bince::addon
 

@@ -4,7 +4,12 @@
 #include <cstdlib>
 #include <cstring>
 
+#include <vector>
+
 #include "native/addon/addon.h"
+#include "native/addon/device.h"
+#include "native/addon/storage.h"
+#include "native/core/status.h"
 
 namespace bince::addon {
 namespace {
@@ -79,21 +84,28 @@ enum Argument {
 constexpr bince_dtype kFloat32 = {BINCE_FLOAT, 32, 1};
 constexpr bince_dtype kBfloat16 = {BINCE_BFLOAT, 16, 1};
 constexpr bince_dtype kInt32 = {BINCE_INT, 32, 1};
+constexpr int kSlots = kArguments + 4;  // the scalars have a slot each
 
 // A call's arguments, copied out of V8.  Not movable: the structs point into it.
 struct Call {
   bince_contrastive problem;
   bince_contrastive_results results;
-  bince_tensor tensors[kArguments + 4];
-  int64_t shapes[kArguments + 4][2];
+  bince_tensor tensors[kSlots];
+  int64_t shapes[kSlots][2];
   bool backward = false;
 
   bool read(const Napi::CallbackInfo& info);
+  // Holds the memory of tensors, which may be disposed of while the call waits for its turn.
+  void hold(const Napi::CallbackInfo& info);
   bince_status run(bince_context* context, const int32_t* cancel);
 
  private:
   bool read_numbers(const Napi::CallbackInfo& info);
   const bince_tensor* tensor(int slot, void* data, bince_dtype dtype, int ndim, int64_t rows, int64_t dim);
+  const bince_tensor* device_tensor(const Napi::Value& value, int slot, const char* name, bince_dtype dtype,
+                                    int ndim, int64_t rows, int64_t dim, bool* ok);
+  bince_status start(bince_context* context, const bince_launch& launch);
+  bince_status run_on_device(const int32_t* cancel);
   // Reads an optional typed array of exactly rows * dim elements; *ok turns false with an exception pending.
   const bince_tensor* matrix(const Napi::CallbackInfo& info, int slot, const char* name, int64_t rows,
                              bool input, bool* ok);
@@ -101,6 +113,9 @@ struct Call {
   const bince_tensor* vector(const Napi::CallbackInfo& info, int slot, const char* name, bince_dtype dtype,
                              int64_t rows, bool* ok);
   int64_t rows_ = 0, keys_ = 0, queued_ = 0, dim_ = 0;
+  std::shared_ptr<DeviceMemory> device_;      // where q lies, and the call runs; null: the CPU
+  std::vector<int> copied_;                   // on a device: slots whose tensor is in host memory
+  std::vector<std::shared_ptr<void>> holds_;  // see hold()
 };
 
 bool fail(Napi::Env env, const std::string& message) {
@@ -118,10 +133,39 @@ const bince_tensor* Call::tensor(int slot, void* data, bince_dtype dtype, int nd
   shapes[slot][0] = rows;
   shapes[slot][1] = dim;
   tensors[slot] = {data, {BINCE_CPU, 0}, ndim, dtype, shapes[slot], nullptr, 0};
+  if (device_) copied_.push_back(slot);
   return &tensors[slot];
 }
 
-// Asks N-API once: reading a typed array is most of what a small call costs.  A tensor is float32.
+std::string dtype_and_place(const Storage& storage) {
+  return std::string(type_name(storage.type)) + " on " + place_of(storage);
+}
+
+// The tensor of a handle, which must lie where q does.
+const bince_tensor* Call::device_tensor(const Napi::Value& value, int slot, const char* name,
+                                        bince_dtype dtype, int ndim, int64_t rows, int64_t dim, bool* ok) {
+  const Storage* storage = storage_anywhere(value, name);
+  *ok = storage != nullptr;
+  if (!storage) return nullptr;
+  if (storage->device != device_)
+    *ok = fail(value.Env(), std::string(name) + ": expected a tensor on " +
+                                (device_ ? "cuda:" + std::to_string(device_->index()) : "the CPU") +
+                                " as q, received " + dtype_and_place(*storage));
+  else if (const bince_dtype received = dtype_of(storage->type);
+           received.code != dtype.code || received.bits != dtype.bits)
+    *ok = fail(value.Env(),
+               std::string(name) + ": expected another type, received " + dtype_and_place(*storage));
+  else if (storage->elements != static_cast<size_t>(rows) * static_cast<size_t>(dim))
+    *ok = wrong_length(value.Env(), name, rows * dim, storage->elements);
+  if (!*ok) return nullptr;
+  if (!device_) return tensor(slot, storage->data, dtype, ndim, rows, dim);
+  shapes[slot][0] = rows;
+  shapes[slot][1] = dim;
+  tensors[slot] = {storage->device_data, device_->device(), ndim, dtype, shapes[slot], nullptr, 0};
+  return &tensors[slot];
+}
+
+// Asks N-API once: reading a typed array is most of what a small call costs.
 const bince_tensor* Call::matrix(const Napi::CallbackInfo& info, int slot, const char* name, int64_t rows,
                                  bool input, bool* ok) {
   const Napi::Value value = info[static_cast<size_t>(slot)];
@@ -130,10 +174,9 @@ const bince_tensor* Call::matrix(const Napi::CallbackInfo& info, int slot, const
   void* data = nullptr;
   size_t size = 0;
   if (value.IsExternal()) {
-    *ok = view_of(value, name, napi_float32_array, "Float32Array", &data, &size);
-    if (*ok && size != static_cast<size_t>(rows) * static_cast<size_t>(dim_))
-      *ok = wrong_length(info.Env(), name, rows * dim_, size);
-    return *ok ? tensor(slot, data, kFloat32, 2, rows, dim_) : nullptr;
+    const Storage* storage = storage_or_null(value);
+    const bool halves = input && storage && storage->type == StorageType::kBfloat16;
+    return device_tensor(value, slot, name, halves ? kBfloat16 : kFloat32, 2, rows, dim_, ok);
   }
   const bool is_array =
       napi_get_typedarray_info(info.Env(), value, &type, &size, &data, nullptr, nullptr) == napi_ok;
@@ -151,6 +194,7 @@ const bince_tensor* Call::vector(const Napi::CallbackInfo& info, int slot, const
                                  bince_dtype dtype, int64_t rows, bool* ok) {
   const Napi::Value value = info[static_cast<size_t>(slot)];
   if (!*ok || value.IsUndefined() || value.IsNull()) return nullptr;
+  if (device_ && value.IsExternal()) return device_tensor(value, slot, name, dtype, 1, rows, 1, ok);
   View<T> view;
   *ok = read_view(value, name, &view);
   if (*ok && view.size != static_cast<size_t>(rows)) *ok = wrong_length(info.Env(), name, rows, view.size);
@@ -191,6 +235,7 @@ bool Call::read_numbers(const Napi::CallbackInfo& info) {
 }
 
 bool Call::read(const Napi::CallbackInfo& info) {
+  if (const Storage* q = storage_or_null(info[kQ])) device_ = q->device;
   if (!read_numbers(info)) return false;
   const int64_t columns = keys_ + queued_;
   bool ok = true;
@@ -214,16 +259,61 @@ bool Call::read(const Napi::CallbackInfo& info) {
   return ok;
 }
 
+void Call::hold(const Napi::CallbackInfo& info) {
+  for (size_t i = kQ; i < kCancel; ++i)
+    if (const Storage* storage = storage_or_null(info[i])) holds_.push_back(storage->memory);
+}
+
+bince_status Call::start(bince_context* context, const bince_launch& launch) {
+  return backward ? bince_contrastive_forward_backward(context, &problem, &results, &launch)
+                  : bince_contrastive_forward(context, &problem, &results, &launch);
+}
+
 bince_status Call::run(bince_context* context, const int32_t* cancel) {
+  if (device_) return run_on_device(cancel);
   static thread_local ThreadWorkspace workspace;
   size_t bytes = 0;
   const bince_status status = bince_contrastive_workspace(
       context, &problem, backward ? BINCE_CONTRASTIVE_FORWARD_BACKWARD : BINCE_CONTRASTIVE_FORWARD, &bytes);
   if (status != BINCE_OK) return status;
   // Without memory the call below says how much it needs.
-  const bince_launch launch = {nullptr, workspace.room(bytes), bytes, cancel};
-  return backward ? bince_contrastive_forward_backward(context, &problem, &results, &launch)
-                  : bince_contrastive_forward(context, &problem, &results, &launch);
+  return start(context, {nullptr, workspace.room(bytes), bytes, cancel});
+}
+
+// What lies in host memory (labels, weights, the scalars) goes to the device and back; the call is over when
+// this returns.
+bince_status Call::run_on_device(const int32_t* cancel) {
+  struct Copy {
+    int slot;
+    void* host;
+    size_t bytes;
+    std::shared_ptr<void> block;
+  };
+  std::vector<Copy> copies;
+  for (const int slot : copied_) {
+    bince_tensor& tensor = tensors[slot];
+    const size_t bytes =
+        static_cast<size_t>(tensor.shape[0]) * static_cast<size_t>(tensor.shape[1]) * (tensor.dtype.bits / 8);
+    copies.push_back({slot, tensor.data, bytes, device_->block(bytes)});
+    if (!copies.back().block) return BINCE_OUT_OF_MEMORY;
+    tensor.data = copies.back().block.get();
+    tensor.device = device_->device();
+    if (slot < kScalars)
+      BINCE_RETURN_IF_ERROR(device_->copy_to_device(tensor.data, copies.back().host, bytes));
+  }
+  bince_context* context = device_->context();
+  size_t bytes = 0;
+  BINCE_RETURN_IF_ERROR(bince_contrastive_workspace(
+      context, &problem, backward ? BINCE_CONTRASTIVE_FORWARD_BACKWARD : BINCE_CONTRASTIVE_FORWARD, &bytes));
+  const std::shared_ptr<void> workspace = device_->block(bytes);
+  if (!workspace) return BINCE_OUT_OF_MEMORY;
+  const bince_launch launch = {device_->stream(), workspace.get(), bytes, cancel};
+  BINCE_RETURN_IF_ERROR(start(context, launch));
+  BINCE_RETURN_IF_ERROR(bince_finish(context, &launch));
+  for (const Copy& each : copies)
+    if (each.slot >= kScalars)
+      BINCE_RETURN_IF_ERROR(device_->copy_to_host(each.host, each.block.get(), each.bytes));
+  return BINCE_OK;
 }
 
 class ContrastiveJob : public Job {
@@ -249,6 +339,7 @@ Napi::Value contrastive_sync(const Napi::CallbackInfo& info) {
 Napi::Value contrastive_async(const Napi::CallbackInfo& info) {
   auto job = std::make_unique<ContrastiveJob>();
   if (!job->call.read(info)) return info.Env().Undefined();
+  job->call.hold(info);
   for (size_t i = kQ; i < kCancel; ++i) job->keep(info[i]);
   return submit(info.Env(), std::move(job), info[kCancel]);
 }

@@ -5,14 +5,16 @@
 #include <cstring>
 
 #include "native/addon/addon.h"
+#include "native/addon/device.h"
 
 namespace bince::addon {
 namespace {
 
-constexpr uint64_t kStorageMagic = 0x6563'6e69'622d'7473;
-constexpr size_t kElementSize[] = {4, 4, 1};
-constexpr napi_typedarray_type kArrayTypes[] = {napi_float32_array, napi_int32_array, napi_uint8_array};
-constexpr const char* kTypeNames[] = {"Float32Array", "Int32Array", "Uint8Array"};
+constexpr size_t kElementSize[] = {4, 4, 1, 2};
+constexpr napi_typedarray_type kArrayTypes[] = {napi_float32_array, napi_int32_array, napi_uint8_array,
+                                                napi_uint16_array};
+constexpr const char* kArrayNames[] = {"Float32Array", "Int32Array", "Uint8Array", "Uint16Array"};
+constexpr const char* kTypeNames[] = {"float32", "int32", "uint8", "bfloat16"};
 
 // Sizes are rounded so that nearly equal ones share blocks: to 64 bytes below 4 KB, else to an eighth of the
 // power of two beneath.
@@ -26,14 +28,12 @@ size_t rounded_size(size_t bytes) {
 }
 
 void release(Storage* storage) {
-  if (!storage->data) return;
-  storage->cache->give(storage->data, storage->elements * kElementSize[static_cast<int>(storage->type)]);
-  storage->data = nullptr;
+  storage->data = storage->device_data = nullptr;
+  storage->memory.reset();  // a job that still reads it holds another reference
 }
 
 void finalize(napi_env, void* data, void*) {
   Storage* storage = static_cast<Storage*>(data);
-  release(storage);
   storage->magic = 0;
   delete storage;
 }
@@ -43,28 +43,33 @@ Napi::Value fail(Napi::Env env, bince_status status, const std::string& message)
   return env.Undefined();
 }
 
-// (type, elements) => handle; the content is undefined.
+std::unique_ptr<Storage> allocate_on_host(Napi::Env env, StorageType type, size_t elements) {
+  const std::shared_ptr<BlockCache>& cache = addon_data(env).blocks;
+  const size_t bytes = elements * element_size(type);
+  void* data = cache->take(bytes);
+  if (!data) {
+    fail(env, BINCE_OUT_OF_MEMORY,
+         "out of memory for a tensor of " + std::to_string(bytes) + " bytes; " +
+             std::to_string(cache->counts().bytes) + " are in use by others");
+    return nullptr;
+  }
+  auto storage = std::make_unique<Storage>(type, elements);
+  storage->data = data;
+  storage->memory = std::shared_ptr<void>(data, [cache, bytes](void* block) { cache->give(block, bytes); });
+  return storage;
+}
+
+// (type, elements, device index or undefined) => handle; the content is undefined.
 Napi::Value storage_create(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  const int32_t type = info[0].ToNumber().Int32Value();
-  const double count = info[1].ToNumber().DoubleValue();
-  if (type < 0 || type > 2) return fail(env, BINCE_INVALID_ARGUMENT, "type: expected 0, 1 or 2");
-  if (!(count >= 0 && count <= 9007199254740991.0 / 4))
-    return fail(env, BINCE_INVALID_ARGUMENT, "elements: expected a count");
-  const std::shared_ptr<BlockCache>& cache = addon_data(env).blocks;
-  const size_t elements = static_cast<size_t>(count);
-  void* data = cache->take(elements * kElementSize[type]);
-  if (!data)
-    return fail(env, BINCE_OUT_OF_MEMORY,
-                "out of memory for a tensor of " + std::to_string(elements * kElementSize[type]) +
-                    " bytes; " + std::to_string(cache->counts().bytes) + " are in use by others");
-  auto* storage = new Storage{kStorageMagic, cache, static_cast<StorageType>(type), elements, data};
-  napi_value handle;
-  if (napi_create_external(env, storage, finalize, nullptr, &handle) != napi_ok) {
-    finalize(env, storage, nullptr);
-    return fail(env, BINCE_INTERNAL, "the handle of a tensor could not be made");
-  }
-  return Napi::Value(env, handle);
+  StorageType type;
+  size_t elements = 0;
+  if (!read_type(info, &type, &elements)) return env.Undefined();
+  std::shared_ptr<DeviceMemory> device;
+  if (!info[2].IsUndefined() && !(device = device_memory(env, info[2].ToNumber().Int32Value())))
+    return env.Undefined();
+  std::unique_ptr<Storage> storage = allocate_storage(env, type, elements, device);
+  return storage ? make_handle(env, std::move(storage)) : env.Undefined();
 }
 
 Napi::Value storage_release(const Napi::CallbackInfo& info) {
@@ -72,40 +77,80 @@ Napi::Value storage_release(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// The part of a storage that a typed array covers, or null with an error thrown: (handle, first, array).
-char* part_of(const Napi::CallbackInfo& info, void** array, size_t* bytes) {
-  Storage* storage = storage_of(info[0], "tensor");
-  if (!storage) return nullptr;
-  const int type = static_cast<int>(storage->type);
-  size_t count = 0;
-  if (!view_of(info[2], "data", kArrayTypes[type], kTypeNames[type], array, &count)) return nullptr;
-  const double first = info[1].ToNumber().DoubleValue();
-  if (!(first >= 0 && first + static_cast<double>(count) <= static_cast<double>(storage->elements))) {
-    fail(info.Env(), BINCE_INVALID_ARGUMENT, "data: reaches beyond the tensor");
-    return nullptr;
-  }
-  *bytes = count * kElementSize[type];
-  return static_cast<char*>(storage->data) + static_cast<size_t>(first) * kElementSize[type];
-}
-
-Napi::Value storage_write(const Napi::CallbackInfo& info) {
+// The part of a storage that a typed array covers: (handle, first, array).
+struct Part {
+  Storage* storage = nullptr;
+  char* data = nullptr;
   void* array = nullptr;
   size_t bytes = 0;
-  if (char* part = part_of(info, &array, &bytes)) std::memcpy(part, array, bytes);
+  // False with an error thrown.
+  bool read(const Napi::CallbackInfo& info) {
+    storage = storage_anywhere(info[0], "tensor");
+    if (!storage) return false;
+    const int type = static_cast<int>(storage->type);
+    size_t count = 0;
+    if (!view_of(info[2], "data", kArrayTypes[type], kArrayNames[type], &array, &count)) return false;
+    const double first = info[1].ToNumber().DoubleValue();
+    if (!(first >= 0 && first + static_cast<double>(count) <= static_cast<double>(storage->elements))) {
+      fail(info.Env(), BINCE_INVALID_ARGUMENT, "data: reaches beyond the tensor");
+      return false;
+    }
+    bytes = count * kElementSize[type];
+    data = static_cast<char*>(storage->device ? storage->device_data : storage->data) +
+           static_cast<size_t>(first) * kElementSize[type];
+    return true;
+  }
+};
+
+Napi::Value storage_write(const Napi::CallbackInfo& info) {
+  Part part;
+  if (!part.read(info) || part.bytes == 0) return info.Env().Undefined();
+  if (!part.storage->device)
+    std::memcpy(part.data, part.array, part.bytes);
+  else if (const bince_status status =
+               part.storage->device->copy_to_device(part.data, part.array, part.bytes);
+           status != BINCE_OK)
+    throw_status(info.Env(), status);
   return info.Env().Undefined();
 }
 
 Napi::Value storage_read(const Napi::CallbackInfo& info) {
-  void* array = nullptr;
-  size_t bytes = 0;
-  if (char* part = part_of(info, &array, &bytes)) std::memcpy(array, part, bytes);
+  Part part;
+  if (!part.read(info) || part.bytes == 0) return info.Env().Undefined();
+  if (!part.storage->device)
+    std::memcpy(part.array, part.data, part.bytes);
+  else if (const bince_status status = part.storage->device->copy_to_host(part.array, part.data, part.bytes);
+           status != BINCE_OK)
+    throw_status(info.Env(), status);
   return info.Env().Undefined();
 }
 
-// () => {tensors, bytes, peak, cached}
-Napi::Value storage_counts(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  const BlockCache::Counts counts = addon_data(env).blocks->counts();
+class ReadJob : public Job {
+ public:
+  Part part;
+  std::shared_ptr<void> memory;  // should the tensor be disposed of meanwhile
+  std::shared_ptr<DeviceMemory> device;
+  bince_status run(bince_context*, const int32_t*) override {
+    if (part.bytes == 0) return BINCE_OK;
+    if (device) return device->copy_to_host(part.array, part.data, part.bytes);
+    std::memcpy(part.array, part.data, part.bytes);
+    return BINCE_OK;
+  }
+  Napi::Value result(Napi::Env env) override { return env.Undefined(); }
+};
+
+// storageRead on the job thread.
+Napi::Value storage_read_async(const Napi::CallbackInfo& info) {
+  auto job = std::make_unique<ReadJob>();
+  if (!job->part.read(info)) return info.Env().Undefined();
+  job->memory = job->part.storage->memory;
+  job->device = job->part.storage->device;
+  job->keep(info[2]);
+  return submit(info.Env(), std::move(job), info[3]);
+}
+
+template <typename Counts>
+Napi::Object counts_object(Napi::Env env, const Counts& counts) {
   Napi::Object out = Napi::Object::New(env);
   out.Set("blocks", static_cast<double>(counts.blocks));
   out.Set("bytes", static_cast<double>(counts.bytes));
@@ -114,9 +159,25 @@ Napi::Value storage_counts(const Napi::CallbackInfo& info) {
   return out;
 }
 
+// () => {blocks, bytes, peak, cached, devices: [{blocks, bytes, peak, cached}]} of the devices in use
+Napi::Value storage_counts(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Napi::Object out = counts_object(env, addon_data(env).blocks->counts());
+  Napi::Array devices = Napi::Array::New(env);
+  for (const auto& [index, device] : addon_data(env).devices)
+    devices.Set(devices.Length(), counts_object(env, device->cache().counts()));
+  out.Set("devices", devices);
+  return out;
+}
+
 Napi::Value storage_trim(const Napi::CallbackInfo& info) {
-  addon_data(info.Env()).blocks->trim();
-  addon_data(info.Env()).blocks->reset_peak();
+  AddonData& data = addon_data(info.Env());
+  data.blocks->trim();
+  data.blocks->reset_peak();
+  for (const auto& [index, device] : data.devices) {
+    device->cache().trim();
+    device->cache().reset_peak();
+  }
   return info.Env().Undefined();
 }
 
@@ -181,25 +242,90 @@ void BlockCache::reset_peak() {
   counts_.peak = counts_.bytes;
 }
 
+size_t element_size(StorageType type) {
+  return kElementSize[static_cast<int>(type)];
+}
+
+const char* type_name(StorageType type) {
+  return kTypeNames[static_cast<int>(type)];
+}
+
+bince_dtype dtype_of(StorageType type) {
+  constexpr bince_dtype kTypes[] = {
+      {BINCE_FLOAT, 32, 1}, {BINCE_INT, 32, 1}, {BINCE_UINT, 8, 1}, {BINCE_BFLOAT, 16, 1}};
+  return kTypes[static_cast<int>(type)];
+}
+
+bool read_type(const Napi::CallbackInfo& info, StorageType* type, size_t* elements) {
+  const int32_t code = info[0].ToNumber().Int32Value();
+  const double count = info[1].ToNumber().DoubleValue();
+  if (code < 0 || code >= kStorageTypes) {
+    fail(info.Env(), BINCE_INVALID_ARGUMENT, "type: expected 0 to 3");
+    return false;
+  }
+  if (!(count >= 0 && count <= 9007199254740991.0 / 4)) {
+    fail(info.Env(), BINCE_INVALID_ARGUMENT, "elements: expected a count");
+    return false;
+  }
+  *type = static_cast<StorageType>(code);
+  *elements = static_cast<size_t>(count);
+  return true;
+}
+
+Napi::Value make_handle(Napi::Env env, std::unique_ptr<Storage> storage) {
+  napi_value handle;
+  if (napi_create_external(env, storage.get(), finalize, nullptr, &handle) != napi_ok)
+    return fail(env, BINCE_INTERNAL, "the handle of a tensor could not be made");
+  (void)storage.release();  // the finalizer deletes it
+  return Napi::Value(env, handle);
+}
+
+std::unique_ptr<Storage> allocate_storage(Napi::Env env, StorageType type, size_t elements,
+                                          const std::shared_ptr<DeviceMemory>& device) {
+  if (!device) return allocate_on_host(env, type, elements);
+  auto storage = std::make_unique<Storage>(type, elements);
+  storage->memory = device->block(storage->bytes());
+  if (!storage->memory) {
+    throw_status(env, BINCE_OUT_OF_MEMORY);
+    return nullptr;
+  }
+  storage->device_data = storage->memory.get();
+  storage->device = device;
+  return storage;
+}
+
+std::string place_of(const Storage& storage) {
+  return storage.device ? "cuda:" + std::to_string(storage.device->index()) : "the CPU";
+}
+
 Storage* storage_or_null(Napi::Value value) {
   if (!value.IsExternal()) return nullptr;
   void* data = nullptr;
   if (napi_get_value_external(value.Env(), value, &data) != napi_ok || !data) return nullptr;
   Storage* storage = static_cast<Storage*>(data);
-  return storage->magic == kStorageMagic ? storage : nullptr;
+  return storage->magic == Storage::kMagic ? storage : nullptr;
 }
 
-Storage* storage_of(Napi::Value value, const char* name) {
+Storage* storage_anywhere(Napi::Value value, const char* name) {
   Storage* storage = storage_or_null(value);
   if (!storage) {
     fail(value.Env(), BINCE_INVALID_ARGUMENT, std::string(name) + ": expected the handle of a tensor");
     return nullptr;
   }
-  if (!storage->data) {
+  if (storage->released()) {
     fail(value.Env(), BINCE_INVALID_ARGUMENT, std::string(name) + ": this tensor was disposed of");
     return nullptr;
   }
   return storage;
+}
+
+Storage* storage_of(Napi::Value value, const char* name) {
+  Storage* storage = storage_anywhere(value, name);
+  if (!storage || !storage->device) return storage;
+  fail(value.Env(), BINCE_UNSUPPORTED,
+       std::string(name) + ": the tensor is on " + place_of(*storage) +
+           ", and this operation has no CUDA kernel; move the tensor with .to('cpu')");
+  return nullptr;
 }
 
 Scratch::Scratch(Napi::Env env, size_t bytes)
@@ -214,6 +340,7 @@ void register_storage(Napi::Env env, Napi::Object exports) {
   exports.Set("storageRelease", Napi::Function::New(env, storage_release));
   exports.Set("storageWrite", Napi::Function::New(env, storage_write));
   exports.Set("storageRead", Napi::Function::New(env, storage_read));
+  exports.Set("storageReadAsync", Napi::Function::New(env, storage_read_async));
   exports.Set("storageCounts", Napi::Function::New(env, storage_counts));
   exports.Set("storageTrim", Napi::Function::New(env, storage_trim));
 }

@@ -1,4 +1,5 @@
-// The memory of tensors: blocks outside the JavaScript heap, held by a handle (a napi external).
+// The memory of tensors: blocks outside the JavaScript heap, on the host or on a device, held by a handle (a
+// napi external).
 //
 // JavaScript frees a block by name (release); the handle's finalizer is the backstop.  Freed blocks are kept
 // by size and handed out again, so that a training step, which makes the same tensors every time, asks the
@@ -12,7 +13,10 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
+
+#include "bince.h"
 
 namespace bince::addon {
 
@@ -47,21 +51,45 @@ class BlockCache {
   Counts counts_;
 };
 
-enum class StorageType : int32_t { kFloat32 = 0, kInt32 = 1, kUint8 = 2 };
+enum class StorageType : int32_t { kFloat32 = 0, kInt32 = 1, kUint8 = 2, kBfloat16 = 3 };
+constexpr int kStorageTypes = 4;
+size_t element_size(StorageType type);
+const char* type_name(StorageType type);  // "float32"
+bince_dtype dtype_of(StorageType type);
+
+class DeviceMemory;
 
 struct Storage {
-  uint64_t magic;  // kStorageMagic: what tells a handle of ours from another external
-  std::shared_ptr<BlockCache> cache;
+  static constexpr uint64_t kMagic = 0x6563'6e69'622d'7473;
+  Storage(StorageType its_type, size_t its_elements) : type(its_type), elements(its_elements) {}
+  uint64_t magic = kMagic;  // what tells a handle of ours from another external
   StorageType type;
   size_t elements;
-  void* data;  // null after release
+  void* data = nullptr;                  // in host memory; null on a device and after release
+  void* device_data = nullptr;           // in the device's memory; null on the host and after release
+  std::shared_ptr<void> memory;          // keeps either alive: a block of a cache, or another framework's
+  std::shared_ptr<DeviceMemory> device;  // null on the host
+  bool released() const { return !data && !device_data; }
+  size_t bytes() const { return elements * element_size(type); }
 };
 
-// The storage of a handle, or null with a JavaScript error thrown that names the argument: not a handle, or a
-// tensor that was disposed of.
+// Reads a type's code and a count of elements; false with a JavaScript error thrown.
+bool read_type(const Napi::CallbackInfo& info, StorageType* type, size_t* elements);
+// A handle for the storage, which it owns; throws a JavaScript error and returns undefined on failure.
+Napi::Value make_handle(Napi::Env env, std::unique_ptr<Storage> storage);
+// A storage of undefined content on a device (null: the host), or null with a JavaScript error thrown.
+std::unique_ptr<Storage> allocate_storage(Napi::Env env, StorageType type, size_t elements,
+                                          const std::shared_ptr<DeviceMemory>& device);
+
+// The storage of a handle whose elements lie in host memory, or null with a JavaScript error thrown that
+// names the argument: not a handle, a tensor that was disposed of, or one on a device.
 Storage* storage_of(Napi::Value value, const char* name);
+// The same wherever its elements lie.
+Storage* storage_anywhere(Napi::Value value, const char* name);
 // The same without an error, for values that may be something else.
 Storage* storage_or_null(Napi::Value value);
+// "the CPU" or "cuda:0", for messages.
+std::string place_of(const Storage& storage);
 
 // Room for a call, from the environment's cache; its content is undefined.
 class Scratch {

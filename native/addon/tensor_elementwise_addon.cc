@@ -149,11 +149,6 @@ Napi::Value binary(const Napi::CallbackInfo& info) {
   return arguments.env().Undefined();
 }
 
-const char* type_name(StorageType type) {
-  constexpr const char* kNames[] = {"float32", "int32", "uint8"};
-  return kNames[static_cast<int>(type)];
-}
-
 // (x, xFirst, xStrides, y, yFirst, yStrides, dims, accumulate)
 Napi::Value copy_strided(const Napi::CallbackInfo& info) {
   Arguments arguments(info);

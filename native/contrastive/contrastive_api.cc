@@ -14,7 +14,8 @@ namespace {
 
 constexpr uint32_t kKnownFlags = BINCE_CONTRASTIVE_SYMMETRIC | BINCE_CONTRASTIVE_COSINE |
                                  BINCE_CONTRASTIVE_EXCLUDE_DIAGONAL | BINCE_CONTRASTIVE_OWN_KEY |
-                                 BINCE_CONTRASTIVE_SUM | BINCE_CONTRASTIVE_UNCHECKED;
+                                 BINCE_CONTRASTIVE_SUM | BINCE_CONTRASTIVE_UNCHECKED |
+                                 BINCE_CONTRASTIVE_TF32;
 constexpr int64_t kMaxLines = std::numeric_limits<int32_t>::max() - 1024;  // columns are int32 in the kernels
 
 bince_status check_scalar(const char* name, float value, bool may_be_infinite = false) {
@@ -208,10 +209,8 @@ bince_status check_results(const bince_contrastive_results* given, const Contras
 bince_status run_contrastive(bince_context* context, const bince_launch* launch,
                              const bince_contrastive* given, const bince_contrastive_results* wanted,
                              uint32_t call) {
-  BINCE_RETURN_IF_ERROR(needs_cpu(context, call == BINCE_CONTRASTIVE_FORWARD ? "bince_contrastive_forward"
-                                           : call == BINCE_CONTRASTIVE_BACKWARD
-                                               ? "bince_contrastive_backward"
-                                               : "bince_contrastive_forward_backward"));
+  if (!context) return fail(BINCE_INVALID_ARGUMENT, "context: expected a context, received NULL");
+  const DeviceCall scope(context);
   ContrastiveProblem problem;
   ContrastiveResults results;
   BINCE_RETURN_IF_ERROR(check_problem(given, &problem));
@@ -219,7 +218,8 @@ bince_status run_contrastive(bince_context* context, const bince_launch* launch,
   const ContrastiveOps& ops = *context->ops->contrastive;
   Run run;
   BINCE_RETURN_IF_ERROR(begin_run(context, launch, ops.workspace(problem, call), &run));
-  BINCE_RETURN_IF_ERROR(check_values(run, ops, problem));
+  // On a device kernels look at the values, and bince_finish tells.
+  if (!context->cuda) BINCE_RETURN_IF_ERROR(check_values(run, ops, problem));
   const bince_status status = ops.run(run, problem, results, call);
   return status == BINCE_CANCELLED ? fail(status, "the contrastive call was cancelled") : status;
 }
@@ -251,12 +251,12 @@ void bince_contrastive_init(bince_contrastive* problem) {
 bince_status bince_contrastive_workspace(const bince_context* context, const bince_contrastive* problem,
                                          uint32_t call, size_t* bytes) {
   if (!context || !bytes) return fail(BINCE_INVALID_ARGUMENT, "context, bytes: expected both, received NULL");
-  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_contrastive_workspace"));
+  const DeviceCall scope(context);
   if (call < BINCE_CONTRASTIVE_FORWARD || call > BINCE_CONTRASTIVE_FORWARD_BACKWARD)
     return fail(BINCE_INVALID_ARGUMENT, "call: expected 1 to 3, received %u", call);
   ContrastiveProblem checked;
   BINCE_RETURN_IF_ERROR(check_problem(problem, &checked));
-  *bytes = context->ops->contrastive->workspace(checked, call);
+  *bytes = workspace_bytes(context, context->ops->contrastive->workspace(checked, call));
   return BINCE_OK;
 }
 

@@ -53,7 +53,7 @@ struct ContrastiveOps {
   size_t (*workspace)(const ContrastiveProblem& problem, uint32_t call);
   bince_status (*run)(const Run& run, const ContrastiveProblem& problem, const ContrastiveResults& results,
                       uint32_t call);
-  // The first row that holds a NaN or an infinity, or -1.
+  // The first row that holds a NaN or an infinity, or -1.  Null on CUDA, where `run` looks for them itself.
   int64_t (*find_nonfinite)(const Run& run, const ContrastiveRows& rows);
 };
 
@@ -61,6 +61,7 @@ struct ContrastiveOps {
 const ContrastiveOps& contrastive_ops_ref();
 const ContrastiveOps& contrastive_ops_avx2();
 const ContrastiveOps& contrastive_ops_avx512();
+const ContrastiveOps& contrastive_ops_cuda();  // in libbince_cuda.so
 
 }  // namespace bince
 

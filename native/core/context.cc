@@ -63,6 +63,7 @@ bince_status begin_run(const bince_context* context, const bince_launch* launch,
                 static_cast<void*>(workspace));
   *run = {context->pool, workspace, launch ? launch->cancel : nullptr};
   if (!context->cuda) return BINCE_OK;
+  if (cancelled(*run)) return fail(BINCE_CANCELLED, "the call was cancelled");
   BINCE_RETURN_IF_ERROR(context->cuda->check_pointer(context->device, workspace, "workspace"));
   run->stream = launch->stream;
   run->device = context->device;

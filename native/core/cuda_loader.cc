@@ -7,6 +7,7 @@
 #include <string>
 
 #include "native/core/status.h"
+#include "native/cuda/plugin_version.h"
 
 namespace bince {
 namespace {
@@ -63,8 +64,7 @@ Attempt open_plugin() {
   } else if (const CudaPlugin* plugin = entry(&host); !plugin) {
     attempt.reason = bince_last_error();
   } else if (plugin->version != kCudaPluginVersion) {
-    attempt.reason = path + " has version " + std::to_string(plugin->version) + ", this library needs " +
-                     std::to_string(kCudaPluginVersion) + "; build both from one checkout";
+    attempt.reason = path + " is of another version; build both from one checkout: `npx bince build --cuda`";
   } else {
     const Ops& cpu = *best_ops();
     attempt.plugin = plugin;

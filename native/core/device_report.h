@@ -21,26 +21,34 @@ enum class Offence : uint32_t {
   kQueryNotFinite,      // index: row of q
   kKeyNotFinite,        // index: row of k
   kQueueNotFinite,      // index: row of queue
+  kQueryNorm,           // index: row of q, cosine similarity
+  kKeyNorm,             // index: row of k
+  kQueueNorm,           // index: row of queue
   kRowLoss,             // index: row whose loss is no finite float32
   kColumnLoss,          // index: column whose loss is no finite float32
   kLoss,
   kScaleGradient,
   kBiasGradient,
-  kParameters,       // index: channel whose parameters are not finite or overflow the network
-  kValueNotFinite,   // index: row of x or y
-  kGaussianMean,     // index: row
-  kGaussianScale,    // index: row
-  kUnquantizable,    // index: row * channels + channel of a value that no symbol stands for
-  kIndexOutOfRange,  // index: place in `indexes`
-  kBlockChecksum,    // index: block, from first_block on
-  kBlockCutShort,    // index: block
-  kBlockState,       // index: block whose coder does not end as encoders do
-  kBlockEscape,      // index: block with an escape that no encoder writes
-  kBlockHeader,      // index: block
-  kString,           // index: string that does not decode
-  kStringSymbol,     // index: place in `symbols`
-  kBlockRows,        // index: the rows that the sections hold
-  kOutputTooSmall,   // index: the bytes that are needed
+  kParameters,           // index: channel whose parameters are not finite
+  kChannelScale,         // index: channel whose log_gain, shift or median is not finite
+  kValueNotFinite,       // index: row of x or y
+  kGaussianMean,         // index: row
+  kGaussianScale,        // index: row
+  kGaussianValue,        // index: row of y
+  kLikelihoodCotangent,  // index: row of dlikelihood
+  kBitsCotangent,        // index: row of dbits_per_row
+  kNetwork,              // index: channel whose network or gradient overflows
+  kUnquantizable,        // index: row * channels + channel of a value that no symbol stands for
+  kIndexOutOfRange,      // index: place in `indexes`
+  kBlockChecksum,        // index: block, from first_block on
+  kBlockCutShort,        // index: block
+  kBlockState,           // index: block whose coder does not end as encoders do
+  kBlockEscape,          // index: block with an escape that no encoder writes
+  kBlockHeader,          // index: block
+  kString,               // index: string that does not decode
+  kStringSymbol,         // index: place in `symbols`
+  kBlockRows,            // index: the rows that the sections hold
+  kOutputTooSmall,       // index: the bytes that are needed
   kOffences
 };
 

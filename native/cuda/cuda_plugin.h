@@ -1,8 +1,8 @@
 // What libbince_cuda.so offers to the core, which opens it at run time (native/core/cuda_loader.cc).
 //
 // The plugin exports one function, bince_cuda_plugin; everything else in it is hidden.  Both sides are built
-// from one checkout: kCudaPluginVersion changes with every struct that crosses, the families' argument
-// structs included, and a plugin of another version is refused.
+// from one checkout: kCudaPluginVersion (plugin_version.h) changes with every struct that crosses, the
+// families' argument structs included, and a plugin of another version is refused.
 #ifndef BINCE_CUDA_CUDA_PLUGIN_H_
 #define BINCE_CUDA_CUDA_PLUGIN_H_
 
@@ -16,8 +16,6 @@ namespace bince {
 struct ContrastiveOps;
 struct EntropyOps;
 struct CodingCudaOps;
-
-inline constexpr uint32_t kCudaPluginVersion = 1;
 
 // What the core gives to the plugin.
 struct CudaHost {

@@ -27,6 +27,7 @@ const EntropyOps* entropy_ops(Backend backend) {
       if (given.gaussian_workspace) mine.gaussian_workspace = given.gaussian_workspace;
       if (given.gaussian) mine.gaussian = given.gaussian;
       if (given.uniform_noise) mine.uniform_noise = given.uniform_noise;
+      if (given.quantiles) mine.quantiles = given.quantiles;
     }
   };
   static const Tables tables;
@@ -78,11 +79,13 @@ bince_status check_widths(const bince_factorized_options* options, Widths* width
   return BINCE_OK;
 }
 
-bince_status check_params(const Widths& widths, const bince_tensor* params, int64_t C, const float** data) {
+bince_status check_params(const bince_context* context, const Widths& widths, const bince_tensor* params,
+                          int64_t C, const float** data) {
   BINCE_RETURN_IF_ERROR(check_tensor(params, "params", {kFloat32}, {widths.parameters, C}));
   if (params->shape[1] < 1)
     return fail(BINCE_INVALID_ARGUMENT, "params: expected at least one channel, received 0");
   *data = tensor_data<float>(params);
+  if (context->cuda) return BINCE_OK;
   return check_finite(*data, widths.parameters, params->shape[1], "params", "parameter", "channel");
 }
 
@@ -93,17 +96,15 @@ bince_status check_like(const bince_tensor* tensor, const char* name, const binc
   return check_optional(tensor, name, {kFloat32}, {x->shape[0], x->shape[1], x->shape[2]});
 }
 
-bince_status check_inputs(const bince_factorized_inputs* in, bool backward, FactorizedArgs* args) {
-  if (!in || in->struct_size < sizeof(bince_factorized_inputs))
-    return fail(BINCE_INVALID_ARGUMENT, "inputs.struct_size: expected %zu, received %u",
-                sizeof(bince_factorized_inputs), in ? in->struct_size : 0u);
-  if (in->x && in->x->ndim == 3)
-    BINCE_RETURN_IF_ERROR(check_tensor(in->x, "x", {kFloat32}, {-1, -1, -1}));
+// x, float32 or bfloat16.
+bince_status check_x(const bince_tensor* x, FactorizedArgs* args) {
+  if (x && x->ndim == 3)
+    BINCE_RETURN_IF_ERROR(check_tensor(x, "x", {kFloat32, kBfloat16}, {-1, -1, -1}));
   else
-    BINCE_RETURN_IF_ERROR(check_tensor(in->x, "x", {kFloat32}, {-1, -1}));
-  args->N = in->x->shape[0];
-  args->C = in->x->shape[1];
-  args->I = in->x->ndim == 3 ? in->x->shape[2] : 1;
+    BINCE_RETURN_IF_ERROR(check_tensor(x, "x", {kFloat32, kBfloat16}, {-1, -1}));
+  args->N = x->shape[0];
+  args->C = x->shape[1];
+  args->I = x->ndim == 3 ? x->shape[2] : 1;
   if (args->C < 1 || args->I < 1)
     return fail(BINCE_INVALID_ARGUMENT,
                 "x: expected at least one channel and one inner element, received %lld and %lld",
@@ -111,8 +112,20 @@ bince_status check_inputs(const bince_factorized_inputs* in, bool backward, Fact
   if (args->C > INT32_MAX / args->I)
     return fail(BINCE_INVALID_ARGUMENT, "x: expected rows of at most 2^31 - 1 elements, received %lld x %lld",
                 static_cast<long long>(args->C), static_cast<long long>(args->I));
-  args->x = tensor_data<float>(in->x);
-  BINCE_RETURN_IF_ERROR(check_params(args->widths, in->params, args->C, &args->params));
+  if (same_dtype(x->dtype, kBfloat16))
+    args->x_bfloat16 = tensor_data<uint16_t>(x);
+  else
+    args->x = tensor_data<float>(x);
+  return BINCE_OK;
+}
+
+bince_status check_inputs(const bince_context* context, const bince_factorized_inputs* in, bool backward,
+                          FactorizedArgs* args) {
+  if (!in || in->struct_size < sizeof(bince_factorized_inputs))
+    return fail(BINCE_INVALID_ARGUMENT, "inputs.struct_size: expected %zu, received %u",
+                sizeof(bince_factorized_inputs), in ? in->struct_size : 0u);
+  BINCE_RETURN_IF_ERROR(check_x(in->x, args));
+  BINCE_RETURN_IF_ERROR(check_params(context, args->widths, in->params, args->C, &args->params));
   const struct {
     const bince_tensor* tensor;
     const char* name;
@@ -123,12 +136,14 @@ bince_status check_inputs(const bince_factorized_inputs* in, bool backward, Fact
   for (const auto& each : channels) {
     BINCE_RETURN_IF_ERROR(check_optional(each.tensor, each.name, {kFloat32}, {args->C}));
     *each.data = tensor_data<float>(each.tensor);
+    if (context->cuda) continue;
     BINCE_RETURN_IF_ERROR(check_finite(*each.data, 1, args->C, each.name, "row", "channel"));
   }
   if (!backward) return BINCE_OK;
   BINCE_RETURN_IF_ERROR(check_optional(in->dbits_per_row, "dbits_per_row", {kFloat32}, {args->N}));
   args->dbits_per_row = tensor_data<float>(in->dbits_per_row);
-  BINCE_RETURN_IF_ERROR(check_finite(args->dbits_per_row, 1, args->N, "dbits_per_row", "vector", "row"));
+  if (!context->cuda)
+    BINCE_RETURN_IF_ERROR(check_finite(args->dbits_per_row, 1, args->N, "dbits_per_row", "vector", "row"));
   BINCE_RETURN_IF_ERROR(check_like(in->dlikelihood, "dlikelihood", in->x));
   args->dlikelihood = tensor_data<float>(in->dlikelihood);
   return BINCE_OK;
@@ -160,8 +175,9 @@ bince_status check_outputs(const bince_factorized_outputs* out, const bince_tens
   return BINCE_OK;
 }
 
-bince_status check_all(const bince_factorized_options* options, const bince_factorized_inputs* inputs,
-                       const bince_factorized_outputs* outputs, bool backward, FactorizedArgs* args) {
+bince_status check_all(const bince_context* context, const bince_factorized_options* options,
+                       const bince_factorized_inputs* inputs, const bince_factorized_outputs* outputs,
+                       bool backward, FactorizedArgs* args) {
   *args = {};
   BINCE_RETURN_IF_ERROR(check_widths(options, &args->widths));
   BINCE_RETURN_IF_ERROR(check_quantize(options->quantize));
@@ -172,19 +188,24 @@ bince_status check_all(const bince_factorized_options* options, const bince_fact
   args->seed = options->seed;
   args->first_row = options->first_row;
   args->dbits = backward ? options->dbits : 0;
-  BINCE_RETURN_IF_ERROR(check_inputs(inputs, backward, args));
+  BINCE_RETURN_IF_ERROR(check_inputs(context, inputs, backward, args));
   return check_outputs(outputs, inputs->x, backward, args);
 }
 
 // A slot met a value that is not finite: says where.
 bince_status explain(const FactorizedArgs& args) {
   BINCE_RETURN_IF_ERROR(check_finite(args.x, args.N, args.C * args.I, "x", "row", "element"));
+  for (int64_t n = 0; args.x_bfloat16 && n < args.N; ++n)
+    for (int64_t j = 0; j < args.C * args.I; ++j)
+      if (!std::isfinite(x_at(args, n * args.C * args.I + j)))
+        return fail(BINCE_INVALID_VALUE, "x: row %lld, element %lld is not finite", static_cast<long long>(n),
+                    static_cast<long long>(j));
   BINCE_RETURN_IF_ERROR(
       check_finite(args.dlikelihood, args.N, args.C * args.I, "dlikelihood", "row", "element"));
   for (int64_t n = 0; n < args.N; ++n)
     for (int64_t c = 0; c < args.C; ++c)
       for (int64_t i = 0; i < args.I; ++i) {
-        const float x = args.x[(n * args.C + c) * args.I + i];
+        const float x = x_at(args, (n * args.C + c) * args.I + i);
         const float gain = args.log_gain ? gain_of(args.log_gain[c]) : 1.0f;
         if (!std::isfinite((x - (args.shift ? args.shift[c] : 0.0f)) * gain))
           return fail(BINCE_INVALID_VALUE, "x: row %lld, channel %lld overflows after scale and shift",
@@ -197,14 +218,15 @@ bince_status explain(const FactorizedArgs& args) {
 bince_status run_factorized(bince_context* context, const bince_factorized_options* options,
                             const bince_factorized_inputs* inputs, const bince_factorized_outputs* outputs,
                             const bince_launch* launch, bool backward) {
-  BINCE_RETURN_IF_ERROR(
-      needs_cpu(context, backward ? "bince_factorized_backward" : "bince_factorized_forward"));
+  if (!context) return fail(BINCE_INVALID_ARGUMENT, "context: expected a context, received NULL");
+  const DeviceCall call(context);
   FactorizedArgs args;
-  BINCE_RETURN_IF_ERROR(check_all(options, inputs, outputs, backward, &args));
+  BINCE_RETURN_IF_ERROR(check_all(context, options, inputs, outputs, backward, &args));
   const EntropyOps& ops = *context->ops->entropy;
   Run run;
   BINCE_RETURN_IF_ERROR(begin_run(context, launch, ops.factorized_workspace(args, backward), &run));
   const Outcome outcome = backward ? ops.factorized_backward(args, run) : ops.factorized_forward(args, run);
+  if (outcome == Outcome::kFailed) return BINCE_INTERNAL;
   if (outcome == Outcome::kCancelled) return fail(BINCE_CANCELLED, "the factorised model was cancelled");
   return outcome == Outcome::kDone ? BINCE_OK : explain(args);
 }
@@ -214,11 +236,10 @@ bince_status size_factorized(bince_context* context, const bince_factorized_opti
                              bool backward, size_t* bytes) {
   if (!context || !bytes)
     return fail(BINCE_INVALID_ARGUMENT, "context and bytes: expected pointers, received NULL");
-  BINCE_RETURN_IF_ERROR(needs_cpu(
-      context, backward ? "bince_factorized_backward_workspace" : "bince_factorized_forward_workspace"));
+  const DeviceCall call(context);
   FactorizedArgs args;
-  BINCE_RETURN_IF_ERROR(check_all(options, inputs, outputs, backward, &args));
-  *bytes = context->ops->entropy->factorized_workspace(args, backward);
+  BINCE_RETURN_IF_ERROR(check_all(context, options, inputs, outputs, backward, &args));
+  *bytes = workspace_bytes(context, context->ops->entropy->factorized_workspace(args, backward));
   return BINCE_OK;
 }
 
@@ -254,12 +275,16 @@ bince_status bince_factorized_backward_workspace(bince_context* context,
 bince_status bince_uniform_noise(bince_context* context, uint64_t seed, uint64_t first_row,
                                  bince_tensor* noise) {
   using namespace bince;
-  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_uniform_noise"));
+  if (!context) return fail(BINCE_INVALID_ARGUMENT, "context: expected a context, received NULL");
+  const DeviceCall call(context);
   BINCE_RETURN_IF_ERROR(check_tensor(noise, "noise", {kFloat32}, {-1, -1}));
   if (noise->shape[1] > INT32_MAX)
     return fail(BINCE_INVALID_ARGUMENT, "noise: expected rows of at most 2^31 - 1 elements, received %lld",
                 static_cast<long long>(noise->shape[1]));
-  context->ops->entropy->uniform_noise(seed, first_row, noise->shape[0], noise->shape[1],
-                                       tensor_data<float>(noise));
-  return BINCE_OK;
+  Run run = {};
+  run.stream = context->stream;
+  run.device = context->device;
+  const Outcome outcome = context->ops->entropy->uniform_noise(
+      seed, first_row, noise->shape[0], noise->shape[1], tensor_data<float>(noise), run);
+  return outcome == Outcome::kDone ? BINCE_OK : BINCE_INTERNAL;
 }

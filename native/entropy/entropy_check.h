@@ -16,8 +16,9 @@ bince_status check_floor(double given, double usual, const char* name, double* f
 bince_status check_finite(const float* data, int64_t rows, int64_t columns, const char* name,
                           const char* row_name, const char* column_name);
 bince_status check_widths(const bince_factorized_options* options, Widths* widths);
-// C may be -1: any number of channels from one on.
-bince_status check_params(const Widths& widths, const bince_tensor* params, int64_t C, const float** data);
+// C may be -1: any number of channels from one on.  Values are looked at on the CPU alone.
+bince_status check_params(const bince_context* context, const Widths& widths, const bince_tensor* params,
+                          int64_t C, const float** data);
 
 }  // namespace bince
 

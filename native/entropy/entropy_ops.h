@@ -27,7 +27,8 @@ struct FactorizedArgs {
   uint64_t first_row;
   double floor;
   double dbits;
-  const float* x;              // [N][C][I]
+  const float* x;              // [N][C][I], or null:
+  const uint16_t* x_bfloat16;  // [N][C][I]
   const float* params;         // [P][C]
   const float* log_gain;       // [C] or null
   const float* shift;          // [C] or null
@@ -43,6 +44,15 @@ struct FactorizedArgs {
   float* dlog_gain;            // [C]
   float* dshift;               // [C]
 };
+
+// x[at], widened where it is bfloat16.
+static inline float x_at(const FactorizedArgs& args, int64_t at) {
+  if (args.x) return args.x[at];
+  const uint32_t bits = static_cast<uint32_t>(args.x_bfloat16[at]) << 16;
+  float x;
+  __builtin_memcpy(&x, &bits, sizeof x);
+  return x;
+}
 
 // One call of the Gaussian conditional: as above with a mean and a scale for every element.  T elements in N
 // rows of J.
@@ -68,8 +78,19 @@ struct GaussianArgs {
   float* dscale;               // [N][J]
 };
 
-// What a slot found; the C ABI turns it into a status and looks for the place.
-enum class Outcome { kDone, kCancelled, kNotFinite };
+// What a slot found; the C ABI turns it into a status and looks for the place.  CUDA finds values later, by
+// its report; kFailed: the call has failed, and the message is set.
+enum class Outcome { kDone, kCancelled, kNotFinite, kFailed };
+
+// One quantile solve: F(quantiles[c][k]) = (k - 1) * target.
+struct QuantilesArgs {
+  int64_t C;
+  Widths widths;
+  double target;
+  const float* params;  // [P][C]
+  float* quantiles;     // [C][3]
+  int32_t* unsolved;    // [C] or null
+};
 
 struct EntropyOps {
   // The same workspace serves forward and backward.
@@ -80,7 +101,9 @@ struct EntropyOps {
   // Forward where dy, dmean and dscale are null.
   Outcome (*gaussian)(const GaussianArgs& args, const Run& run);
   // Noise of rows first_row .. first_row + rows - 1, [rows][columns].
-  void (*uniform_noise)(uint64_t seed, uint64_t first_row, int64_t rows, int64_t columns, float* noise);
+  Outcome (*uniform_noise)(uint64_t seed, uint64_t first_row, int64_t rows, int64_t columns, float* noise,
+                           const Run& run);
+  Outcome (*quantiles)(const QuantilesArgs& args, const Run& run);
 };
 
 // Slots of the targets; a null slot takes the next slower backend's.
@@ -89,6 +112,7 @@ EntropyOps entropy_ref();
 EntropyOps entropy_avx2();
 EntropyOps entropy_avx512();
 #endif
+const EntropyOps* entropy_ops_cuda();  // in libbince_cuda.so
 
 }  // namespace bince
 

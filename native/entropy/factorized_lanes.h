@@ -11,7 +11,7 @@
 #include "native/core/workspace.h"
 #include "native/entropy/entropy_ops.h"
 #include "native/entropy/factorized_network.h"
-#include "native/entropy/lane_math.h"
+#include "native/entropy/likelihood.h"
 #include "native/entropy/noise_lanes.h"
 
 namespace bince {
@@ -140,6 +140,20 @@ static inline void load_tile(const FactorizedPlan<L>& plan, int64_t group, int64
     }
 }
 
+// x's tile, widened where it is bfloat16.
+template <class L>
+static inline void load_x(const FactorizedPlan<L>& plan, int64_t group, int64_t point, int64_t count,
+                          float* tile) {
+  const FactorizedArgs& args = *plan.args;
+  if (args.x) return load_tile(plan, group, point, count, args.x, tile);
+  const int64_t c0 = group * L::kLanes, lanes = lanes_of(plan, group);
+  for (int64_t r = 0; r < count; ++r) {
+    const int64_t n = (point + r) / args.I, i = (point + r) % args.I;
+    for (int64_t lane = 0; lane < L::kLanes; ++lane)
+      tile[r * L::kLanes + lane] = lane < lanes ? x_at(args, (n * args.C + c0 + lane) * args.I + i) : 0.0f;
+  }
+}
+
 template <class L>
 static inline void store_tile(const FactorizedPlan<L>& plan, int64_t group, int64_t point, int64_t count,
                               const float* tile, float* tensor) {
@@ -174,7 +188,7 @@ static inline bool make_values(const FactorizedPlan<L>& plan, int64_t group, int
   V noise[4];
   uint64_t block = ~uint64_t{0};
   bool broken = false;
-  load_tile(plan, group, point, count, args.x, tile->scaled);
+  load_x(plan, group, point, count, tile->scaled);
   for (int64_t r = 0; r < count; ++r) {
     const V y = L::mul(L::sub(L::load(tile->scaled + r * L::kLanes), shift), gain);
     V v = y;
@@ -202,7 +216,7 @@ static inline void evaluate_points(const FactorizedArgs& args, const typename L:
                                    FactorizedTile<L>* tile, int64_t r0, typename L::V* d) {
   using V = typename L::V;
   V at[1][2 * R], logit[1][2 * R], dlogit[1][2 * R], dat[1][2 * R];
-  const V half = L::set(0.5f), one = L::set(1.0f), floor = L::set(static_cast<float>(args.floor));
+  const V half = L::set(0.5f), floor = L::set(static_cast<float>(args.floor));
   for (int r = 0; r < R; ++r) {
     const V v = L::clamp_magnitude(L::load(tile->value + (r0 + r) * L::kLanes), L::set(kLargestValue));
     at[0][2 * r] = L::sub(v, half);
@@ -212,21 +226,13 @@ static inline void evaluate_points(const FactorizedArgs& args, const typename L:
   network_forward<L, kDefault, 2 * R>(args.widths, p, at, &trace, logit);
   for (int r = 0; r < R; ++r) {
     const int64_t place = (r0 + r) * L::kLanes;
-    // On the side where both sigmoids are small their difference does not cancel.
-    const V middle = L::add(logit[0][2 * r], logit[0][2 * r + 1]);
-    const V lower = lane_sigmoid<L>(L::negate_where_positive(logit[0][2 * r], middle));
-    const V upper = lane_sigmoid<L>(L::negate_where_positive(logit[0][2 * r + 1], middle));
-    const V likelihood = L::abs(L::sub(upper, lower));
-    const V floored = L::max(floor, likelihood);  // max(a, NaN) is NaN: the second operand
-    L::store(tile->likelihood + place, floored);
-    L::store(tile->bits + place, L::sub(L::set(0.0f), lane_log2<L>(floored)));
+    const Likelihood<L> of = likelihood_of<L>(logit[0][2 * r], logit[0][2 * r + 1], floor);
+    L::store(tile->likelihood + place, of.floored);
+    L::store(tile->bits + place, of.bits);
     if (!d) continue;
-    const V dbits = L::set(tile->dbits[r0 + r] * -1.44269504f);
-    V gradient = L::fma(dbits, L::reciprocal(floored), L::load(tile->dlikelihood + place));
-    // Below the floor only a gradient that raises the likelihood passes.
-    gradient = L::where_less(likelihood, floor, L::min(gradient, L::set(0.0f)), gradient);
-    dlogit[0][2 * r] = L::mul(L::sub(L::set(0.0f), gradient), L::mul(lower, L::sub(one, lower)));
-    dlogit[0][2 * r + 1] = L::mul(gradient, L::mul(upper, L::sub(one, upper)));
+    const V gradient = likelihood_cotangent<L>(of.raw, of.floored, floor, L::set(tile->dbits[r0 + r]),
+                                               L::load(tile->dlikelihood + place));
+    likelihood_backward<L>(of, gradient, &dlogit[0][2 * r], &dlogit[0][2 * r + 1]);
   }
   if (!d) return;
   network_backward<L, kDefault, 2 * R>(args.widths, p, at, trace, dlogit, d, dat);

@@ -4,6 +4,9 @@
 // lane_math.h, with tanh(x) of its own choice besides.  `p` holds a channel's effective parameters
 // softplus(H), b, tanh(a), in the order of widths.h.  kDefault fixes the widths 1-3-3-3-3-1 at compile time,
 // so that every loop unrolls; otherwise any Widths are followed at run time.
+//
+// Parameters, gradients and traces are templates: pointers and arrays of vectors, or what is indexed like
+// them where they lie elsewhere (factorized_general.cuh).
 #ifndef BINCE_ENTROPY_FACTORIZED_NETWORK_H_
 #define BINCE_ENTROPY_FACTORIZED_NETWORK_H_
 
@@ -12,9 +15,12 @@
 
 // Inner loops unroll; the loop over hidden layers stays one on the CPU, where its code would outgrow the
 // cache of decoded instructions, and unrolls on a GPU, where parameters and trace must be registers.
-#if defined(__CUDACC__)
+#if defined(__CUDA_ARCH__)
 #define BINCE_UNROLL _Pragma("unroll")
 #define BINCE_KEEP_LOOP _Pragma("unroll")
+#elif defined(__CUDACC__)  // nvcc's pass for the host, which runs none of it
+#define BINCE_UNROLL
+#define BINCE_KEEP_LOOP
 #else
 #define BINCE_UNROLL _Pragma("GCC unroll 8")
 #define BINCE_KEEP_LOOP _Pragma("GCC unroll 1")
@@ -52,9 +58,8 @@ struct NetworkTrace {
 };
 
 // h [out][B] = matrix [out][in] x [in][B] + bias [out].
-template <class L, int B, int kRows, int kColumns>
-BINCE_INLINE void affine(int in, int out, const typename L::V* matrix, const typename L::V* bias,
-                         const typename L::V (&x)[kColumns][B], typename L::V (&h)[kRows][B]) {
+template <class L, int B, class Parameters, class X, class H>
+BINCE_INLINE void affine(int in, int out, Parameters matrix, Parameters bias, const X& x, H& h) {
   BINCE_UNROLL for (int i = 0; i < out; ++i) {
     BINCE_UNROLL for (int b = 0; b < B; ++b) {
       typename L::V sum = bias[i];
@@ -65,45 +70,43 @@ BINCE_INLINE void affine(int in, int out, const typename L::V* matrix, const typ
 }
 
 // t = tanh(h), x = h + factor * t: the layer's output.
-template <class L, int B, int kWidth>
-BINCE_INLINE void gate(int width, const typename L::V* factor, const typename L::V (&h)[kWidth][B],
-                       typename L::V (&t)[kWidth][B], typename L::V (&x)[kWidth][B]) {
+template <class L, int B, class Parameters, class H, class T, class X>
+BINCE_INLINE void gate(int width, Parameters factor, const H& h, T&& t, X&& x) {
   BINCE_UNROLL for (int i = 0; i < width; ++i) {
     BINCE_UNROLL for (int b = 0; b < B; ++b) {
-      t[i][b] = L::tanh(h[i][b]);
-      x[i][b] = L::fma(factor[i], t[i][b], h[i][b]);
+      const typename L::V tanh = L::tanh(h[i][b]);
+      t[i][b] = tanh;
+      x[i][b] = L::fma(factor[i], tanh, h[i][b]);
     }
   }
 }
 
 // logit[b] = F(value[b]).
-template <class L, bool kDefault, int B>
-BINCE_INLINE void network_forward(const Widths& w, const typename L::V* p, const typename L::V (&value)[1][B],
-                                  NetworkTrace<L, kDefault, B>* trace, typename L::V (&logit)[1][B]) {
+template <class L, bool kDefault, int B, class Parameters, class Trace>
+BINCE_INLINE void network_forward(const Widths& w, Parameters p, const typename L::V (&value)[1][B],
+                                  Trace* trace, typename L::V (&logit)[1][B]) {
   using V = typename L::V;
   constexpr int kWidth = NetworkShape<kDefault>::kWidth;
   const int hidden = hidden_layers<kDefault>(w), first = layer_width<kDefault>(w, 1);
   V h[kWidth][B];
-  affine<L, B, kWidth, 1>(1, first, p, p + first, value, h);
-  gate<L, B, kWidth>(first, p + 2 * first, h, trace->t[0], trace->x[0]);
+  affine<L, B>(1, first, p, p + first, value, h);
+  gate<L, B>(first, p + 2 * first, h, trace->t[0], trace->x[0]);
   BINCE_KEEP_LOOP for (int k = 1; k < NetworkShape<kDefault>::kHidden && k < hidden; ++k) {
     const int in = layer_width<kDefault>(w, k), out = layer_width<kDefault>(w, k + 1);
-    const V* matrix = p + layer_matrix<kDefault>(w, k);
-    const V* bias = matrix + in * out;
-    affine<L, B, kWidth, kWidth>(in, out, matrix, bias, trace->x[k - 1], h);
-    gate<L, B, kWidth>(out, bias + out, h, trace->t[k], trace->x[k]);
+    const Parameters matrix = p + layer_matrix<kDefault>(w, k);
+    const Parameters bias = matrix + in * out;
+    affine<L, B>(in, out, matrix, bias, trace->x[k - 1], h);
+    gate<L, B>(out, bias + out, h, trace->t[k], trace->x[k]);
   }
   const int in = layer_width<kDefault>(w, hidden);
-  const V* matrix = p + layer_matrix<kDefault>(w, hidden);
-  affine<L, B, 1, kWidth>(in, 1, matrix, matrix + in, trace->x[hidden - 1], logit);
+  const Parameters matrix = p + layer_matrix<kDefault>(w, hidden);
+  affine<L, B>(in, 1, matrix, matrix + in, trace->x[hidden - 1], logit);
 }
 
 // Adds the gradients of one affine layer: dmatrix, dbias; dx is overwritten.
-template <class L, int B, int kRows, int kColumns>
-BINCE_INLINE void affine_backward(int in, int out, const typename L::V* matrix,
-                                  const typename L::V (&x)[kColumns][B], const typename L::V (&dh)[kRows][B],
-                                  typename L::V* dmatrix, typename L::V* dbias,
-                                  typename L::V (&dx)[kColumns][B]) {
+template <class L, int B, class Parameters, class X, class H, class Gradients, class DX>
+BINCE_INLINE void affine_backward(int in, int out, Parameters matrix, const X& x, const H& dh,
+                                  Gradients dmatrix, Gradients dbias, DX& dx) {
   BINCE_UNROLL for (int i = 0; i < out; ++i) {
     BINCE_UNROLL for (int b = 0; b < B; ++b) dbias[i] = L::add(dbias[i], dh[i][b]);
     BINCE_UNROLL for (int j = 0; j < in; ++j) {
@@ -122,10 +125,9 @@ BINCE_INLINE void affine_backward(int in, int out, const typename L::V* matrix,
 }
 
 // dh = dx * (1 + factor (1 - t^2)) of x = h + factor * tanh(h); adds the gradient of the factor.
-template <class L, int B, int kWidth>
-BINCE_INLINE void gate_backward(int width, const typename L::V* factor, const typename L::V (&t)[kWidth][B],
-                                const typename L::V (&dx)[kWidth][B], typename L::V* dfactor,
-                                typename L::V (&dh)[kWidth][B]) {
+template <class L, int B, class Parameters, class T, class DX, class Gradients, class H>
+BINCE_INLINE void gate_backward(int width, Parameters factor, const T& t, const DX& dx, Gradients dfactor,
+                                H& dh) {
   using V = typename L::V;
   BINCE_UNROLL for (int i = 0; i < width; ++i) {
     BINCE_UNROLL for (int b = 0; b < B; ++b) {
@@ -137,28 +139,25 @@ BINCE_INLINE void gate_backward(int width, const typename L::V* factor, const ty
 }
 
 // Adds dlogit[b] * dF/d(effective parameter) to d [P]; dvalue[b] = dlogit[b] * dF/dvalue.
-template <class L, bool kDefault, int B>
-BINCE_INLINE void network_backward(const Widths& w, const typename L::V* p,
-                                   const typename L::V (&value)[1][B],
-                                   const NetworkTrace<L, kDefault, B>& trace,
-                                   const typename L::V (&dlogit)[1][B], typename L::V* d,
+template <class L, bool kDefault, int B, class Parameters, class Trace, class Gradients>
+BINCE_INLINE void network_backward(const Widths& w, Parameters p, const typename L::V (&value)[1][B],
+                                   const Trace& trace, const typename L::V (&dlogit)[1][B], Gradients d,
                                    typename L::V (&dvalue)[1][B]) {
   using V = typename L::V;
   constexpr int kWidth = NetworkShape<kDefault>::kWidth;
   const int hidden = hidden_layers<kDefault>(w);
   V dx[kWidth][B], dh[kWidth][B];
   const int last = layer_matrix<kDefault>(w, hidden), width = layer_width<kDefault>(w, hidden);
-  affine_backward<L, B, 1, kWidth>(width, 1, p + last, trace.x[hidden - 1], dlogit, d + last,
-                                   d + last + width, dx);
+  affine_backward<L, B>(width, 1, p + last, trace.x[hidden - 1], dlogit, d + last, d + last + width, dx);
   BINCE_KEEP_LOOP for (int k = hidden - 1; k > 0; --k) {
     const int in = layer_width<kDefault>(w, k), out = layer_width<kDefault>(w, k + 1);
     const int matrix = layer_matrix<kDefault>(w, k), bias = matrix + in * out, factor = bias + out;
-    gate_backward<L, B, kWidth>(out, p + factor, trace.t[k], dx, d + factor, dh);
-    affine_backward<L, B, kWidth, kWidth>(in, out, p + matrix, trace.x[k - 1], dh, d + matrix, d + bias, dx);
+    gate_backward<L, B>(out, p + factor, trace.t[k], dx, d + factor, dh);
+    affine_backward<L, B>(in, out, p + matrix, trace.x[k - 1], dh, d + matrix, d + bias, dx);
   }
   const int out = layer_width<kDefault>(w, 1);
-  gate_backward<L, B, kWidth>(out, p + 2 * out, trace.t[0], dx, d + 2 * out, dh);
-  affine_backward<L, B, kWidth, 1>(1, out, p, value, dh, d, d + out, dvalue);
+  gate_backward<L, B>(out, p + 2 * out, trace.t[0], dx, d + 2 * out, dh);
+  affine_backward<L, B>(1, out, p, value, dh, d, d + out, dvalue);
 }
 
 }  // namespace bince

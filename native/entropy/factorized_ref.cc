@@ -21,7 +21,7 @@ size_t workspace_bytes(const FactorizedArgs& args, bool) {
 
 // The value v of element (n, c, i); *scaled is y, before noise or rounding.
 float value_of(const FactorizedArgs& args, float gain, int64_t n, int64_t c, int64_t i, float* scaled) {
-  const float x = args.x[(n * args.C + c) * args.I + i];
+  const float x = x_at(args, (n * args.C + c) * args.I + i);
   const float y = (x - (args.shift ? args.shift[c] : 0.0f)) * gain;
   *scaled = y;
   if (args.quantize == BINCE_QUANTIZE_NOISE)
@@ -116,16 +116,19 @@ Outcome backward(const FactorizedArgs& args, const Run& run) {
   return run_all(args, run, true);
 }
 
-void uniform_noise(uint64_t seed, uint64_t first_row, int64_t rows, int64_t columns, float* noise) {
+Outcome uniform_noise(uint64_t seed, uint64_t first_row, int64_t rows, int64_t columns, float* noise,
+                      const Run&) {
   for (int64_t n = 0; n < rows; ++n)
     for (int64_t j = 0; j < columns; ++j)
       noise[n * columns + j] = noise_at(seed, first_row + n, static_cast<uint32_t>(j));
+  return Outcome::kDone;
 }
 
 }  // namespace
 
 size_t gaussian_workspace_ref(const GaussianArgs& args);
 Outcome gaussian_ref(const GaussianArgs& args, const Run& run);
+Outcome quantiles_ref(const QuantilesArgs& args, const Run& run);
 
 EntropyOps entropy_ref() {
   EntropyOps ops = {};
@@ -135,6 +138,7 @@ EntropyOps entropy_ref() {
   ops.gaussian_workspace = gaussian_workspace_ref;
   ops.gaussian = gaussian_ref;
   ops.uniform_noise = uniform_noise;
+  ops.quantiles = quantiles_ref;
   return ops;
 }
 

@@ -88,12 +88,14 @@ bince_status explain(const GaussianArgs& args) {
 bince_status run_gaussian(bince_context* context, const bince_gaussian_options* options,
                           const bince_gaussian_inputs* inputs, const bince_gaussian_outputs* outputs,
                           const bince_launch* launch, bool backward) {
-  BINCE_RETURN_IF_ERROR(needs_cpu(context, backward ? "bince_gaussian_backward" : "bince_gaussian_forward"));
+  if (!context) return fail(BINCE_INVALID_ARGUMENT, "context: expected a context, received NULL");
+  const DeviceCall call(context);
   GaussianArgs args;
   BINCE_RETURN_IF_ERROR(check_all(options, inputs, outputs, backward, &args));
   Run run;
   BINCE_RETURN_IF_ERROR(begin_run(context, launch, context->ops->entropy->gaussian_workspace(args), &run));
   const Outcome outcome = context->ops->entropy->gaussian(args, run);
+  if (outcome == Outcome::kFailed) return BINCE_INTERNAL;
   if (outcome == Outcome::kCancelled) return fail(BINCE_CANCELLED, "the Gaussian conditional was cancelled");
   return outcome == Outcome::kDone ? BINCE_OK : explain(args);
 }
@@ -119,10 +121,10 @@ bince_status bince_gaussian_workspace(bince_context* context, const bince_gaussi
   using namespace bince;
   if (!context || !bytes)
     return fail(BINCE_INVALID_ARGUMENT, "context and bytes: expected pointers, received NULL");
-  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_gaussian_workspace"));
+  const DeviceCall call(context);
   GaussianArgs args;
   BINCE_RETURN_IF_ERROR(check_all(options, inputs, outputs, true, &args));
-  *bytes = context->ops->entropy->gaussian_workspace(args);
+  *bytes = workspace_bytes(context, context->ops->entropy->gaussian_workspace(args));
   return BINCE_OK;
 }
 

@@ -8,7 +8,7 @@
 #include "native/core/thread_pool.h"
 #include "native/core/workspace.h"
 #include "native/entropy/entropy_ops.h"
-#include "native/entropy/lane_math.h"
+#include "native/entropy/gaussian_element.h"
 #include "native/entropy/noise_lanes.h"
 
 namespace bince {
@@ -43,74 +43,31 @@ static inline size_t plan_gaussian(const GaussianArgs& args, char* base, Gaussia
   return workspace.used;
 }
 
-// Phi(x), the normal distribution function, and e^(-x^2 / 2): Phi(-z) = e^(-z^2 / 2) R(z), R a rational
-// minimax fit (relative error 4e-9) of the scaled complementary error function on [0, 12]; beyond, both tail
-// and exponential are zero (Phi(-12) is 2e-33).
-template <class L>
-BINCE_INLINE typename L::V lane_normal_cdf(typename L::V x, typename L::V* exponential) {
-  using V = typename L::V;
-  const V z = L::min(L::abs(x), L::set(12.0f));
-  V p = L::set(0.003902261145412922f);
-  p = L::fma(p, z, L::set(0.03918036073446274f));
-  p = L::fma(p, z, L::set(0.17890501022338867f));
-  p = L::fma(p, z, L::set(0.43241316080093384f));
-  p = L::fma(p, z, L::set(0.5f));
-  V q = L::set(0.009781340137124062f);
-  q = L::fma(q, z, L::set(0.09821928292512894f));
-  q = L::fma(q, z, L::set(0.45804330706596375f));
-  q = L::fma(q, z, L::set(1.1844581365585327f));
-  q = L::fma(q, z, L::set(1.6627111434936523f));
-  q = L::fma(q, z, L::set(1.0f));
-  // z^2 in two parts, so that its rounding does not grow with it.
-  const V square = L::mul(z, z), lost = L::fma(z, z, L::sub(L::set(0.0f), square));
-  const V rounded = lane_exp<L>(L::mul(square, L::set(-0.5f)));
-  const V near = L::fma(L::mul(rounded, lost), L::set(-0.5f), rounded);
-  *exponential = L::where_less(L::set(12.0f), L::abs(x), L::set(0.0f), near);
-  const V tail = L::mul(L::mul(p, L::reciprocal(q)), *exponential);
-  return L::where_less(L::set(0.0f), x, L::sub(L::set(1.0f), tail), tail);
-}
-
 // One vector of one row; `at` is its first element, `noise` that of its row.
 template <class L>
 static inline typename L::V gaussian_vector(const GaussianArgs& args, int64_t at, float dbits,
                                             typename L::V noise, typename L::Mask mask, bool* broken) {
   using V = typename L::V;
-  const V zero = L::set(0.0f), half = L::set(0.5f), floor = L::set(static_cast<float>(args.floor));
+  const V zero = L::set(0.0f), floor = L::set(static_cast<float>(args.floor));
   const V y = L::load(args.y + at, mask), given_scale = L::load(args.scale + at, mask);
   const V mean = args.mean ? L::load(args.mean + at, mask) : zero;
   V value = y;
   if (args.quantize == BINCE_QUANTIZE_NOISE) value = L::add(y, noise);
   if (args.quantize == BINCE_QUANTIZE_ROUND) value = L::add(L::round_even(L::sub(y, mean)), mean);
-  const V distance = L::sub(value, mean), away = L::abs(distance);
-  const V bound = L::set(static_cast<float>(args.scale_bound));
-  const V inverse = L::reciprocal(L::max(given_scale, bound));
+  const V distance = L::sub(value, mean), bound = L::set(static_cast<float>(args.scale_bound));
   *broken |= L::any_not_finite(distance, mask) || L::any_not_finite(given_scale, mask);
 
-  const V upper = L::mul(L::sub(half, away), inverse);
-  const V lower = L::mul(L::sub(L::sub(zero, half), away), inverse);
-  V upper_exponential, lower_exponential;
-  const V upper_cdf = lane_normal_cdf<L>(upper, &upper_exponential);
-  const V lower_cdf = lane_normal_cdf<L>(lower, &lower_exponential);
-  const V likelihood = L::sub(upper_cdf, lower_cdf), floored = L::max(likelihood, floor);
-  if (args.likelihood) L::store(args.likelihood + at, floored, mask);
+  const GaussianElement<L> of = gaussian_forward<L>(distance, given_scale, bound, floor);
+  if (args.likelihood) L::store(args.likelihood + at, of.floored, mask);
   if (args.values) L::store(args.values + at, value, mask);
-  const V bits = L::keep(L::sub(zero, lane_log2<L>(floored)), mask);
+  const V bits = L::keep(of.bits, mask);
   if (!args.dy && !args.dmean && !args.dscale) return bits;
 
-  V gradient = args.dlikelihood ? L::load(args.dlikelihood + at, mask) : zero;
-  *broken |= L::any_not_finite(gradient, mask);
-  gradient = L::fma(L::set(dbits * -1.44269504f), L::reciprocal(floored), gradient);
-  gradient = L::where_less(likelihood, floor, L::min(gradient, zero), gradient);
-  const V density = L::mul(inverse, L::set(0.39894228f));  // 1 / sqrt(2 pi)
-  const V upper_slope = L::mul(upper_exponential, density), lower_slope = L::mul(lower_exponential, density);
-  const V outward = L::mul(gradient, L::sub(lower_slope, upper_slope));
-  const V ddistance = L::mul(outward, L::sign(distance));
-  // Beyond 13 the slopes are zero, which an infinite distance must not turn into NaN.
-  const V far = L::set(13.0f);
-  const V moved = L::fnma(upper_slope, L::clamp_magnitude(upper, far),
-                          L::mul(lower_slope, L::clamp_magnitude(lower, far)));
-  V dscale = L::mul(gradient, moved);
-  dscale = L::where_less(given_scale, bound, L::min(dscale, zero), dscale);
+  const V dlikelihood = args.dlikelihood ? L::load(args.dlikelihood + at, mask) : zero;
+  *broken |= L::any_not_finite(dlikelihood, mask);
+  V ddistance, dscale;
+  const V gradient = likelihood_cotangent<L>(of.raw, of.floored, floor, L::set(dbits), dlikelihood);
+  gaussian_backward<L>(of, bound, gradient, &ddistance, &dscale);
   if (args.dy) L::store(args.dy + at, ddistance, mask);
   if (args.dmean) L::store(args.dmean + at, L::sub(zero, ddistance), mask);
   if (args.dscale) L::store(args.dscale + at, dscale, mask);

@@ -2,6 +2,7 @@
 #ifndef BINCE_ENTROPY_NOISE_LANES_H_
 #define BINCE_ENTROPY_NOISE_LANES_H_
 
+#include "native/entropy/entropy_ops.h"
 #include "native/entropy/philox.h"
 
 namespace bince {
@@ -36,8 +37,8 @@ BINCE_INLINE void lane_noise(uint64_t seed, uint64_t row_block, typename L::U co
 
 // noise [rows][columns] of the rows from first_row on.
 template <class L>
-static inline void fill_noise(uint64_t seed, uint64_t first_row, int64_t rows, int64_t columns,
-                              float* noise) {
+static inline Outcome fill_noise(uint64_t seed, uint64_t first_row, int64_t rows, int64_t columns,
+                                 float* noise, const Run&) {
   for (int64_t n = 0; n < rows;) {
     const uint64_t row = first_row + static_cast<uint64_t>(n);
     const int64_t skip = static_cast<int64_t>(row % 4);
@@ -50,6 +51,7 @@ static inline void fill_noise(uint64_t seed, uint64_t first_row, int64_t rows, i
     }
     n += count;
   }
+  return Outcome::kDone;
 }
 
 }  // namespace bince

@@ -1,10 +1,12 @@
-// Logits, and the quantiles of the factorised model: their loss and their direct solution.
+// Logits, and the quantiles of the factorised model: their loss and their direct solution (on CUDA in
+// quantiles.cu).
 #include <cmath>
 
 #include "native/core/context.h"
 #include "native/core/status.h"
 #include "native/core/tensor_check.h"
 #include "native/core/thread_pool.h"
+#include "native/entropy/bisection.h"
 #include "native/entropy/entropy_check.h"
 #include "native/entropy/reference_network.h"
 
@@ -18,57 +20,43 @@ bince_status check_tail_mass(double tail_mass) {
   return BINCE_OK;
 }
 
-struct Solve {
-  Widths widths;
-  const float* params;
-  int64_t C;
-  double target;
-  float* quantiles;   // [C][3]
-  int32_t* unsolved;  // [C] or null
-  const int32_t* cancel;
+// What bisect() asks for.
+struct Curve {
+  const ReferenceNetwork& network;
+  double logit(double value) const {
+    ReferenceNetwork::Trace trace;
+    return network.logit(value, &trace);
+  }
 };
 
-// The x with F(x) = target; +-kLargestValue when the bracket would have to grow beyond it, 0 where F
-// overflows.
-double bisect(const ReferenceNetwork& network, double target, bool* solved) {
-  ReferenceNetwork::Trace trace;
-  double low = -1, high = 1;
-  while (network.logit(low, &trace) > target) {
-    if (low <= -kLargestValue) return *solved = false, -kLargestValue;
-    low *= 2;
-  }
-  while (network.logit(high, &trace) < target) {
-    if (high >= kLargestValue) return *solved = false, kLargestValue;
-    high *= 2;
-  }
-  if (std::isnan(network.logit(low, &trace)) || std::isnan(network.logit(high, &trace)))
-    return *solved = false, 0;
-  for (int step = 0; step < 100; ++step) {
-    const double middle = 0.5 * (low + high);
-    if (middle == low || middle == high) break;
-    if (network.logit(middle, &trace) < target)
-      low = middle;
-    else
-      high = middle;
-  }
-  return 0.5 * (low + high);
-}
+struct Solve {
+  const QuantilesArgs& args;
+  const Run& run;
+};
 
 void solve_channel(void* argument, int64_t c, int) {
   const Solve& solve = *static_cast<const Solve*>(argument);
-  if (solve.cancel && __atomic_load_n(solve.cancel, __ATOMIC_RELAXED)) return;
+  if (cancelled(solve.run)) return;
+  const QuantilesArgs& args = solve.args;
   ReferenceNetwork network;
-  network.load(solve.widths, solve.params, solve.C, c);
+  network.load(args.widths, args.params, args.C, c);
   int unsolved = 0;
   for (int q = 0; q < 3; ++q) {
     bool solved = true;
-    solve.quantiles[c * 3 + q] = static_cast<float>(bisect(network, (q - 1) * solve.target, &solved));
+    args.quantiles[c * 3 + q] = static_cast<float>(bisect(Curve{network}, (q - 1) * args.target, &solved));
     unsolved += !solved;
   }
-  if (solve.unsolved) solve.unsolved[c] = unsolved;
+  if (args.unsolved) args.unsolved[c] = unsolved;
 }
 
 }  // namespace
+
+Outcome quantiles_ref(const QuantilesArgs& args, const Run& run) {
+  Solve solve = {args, run};
+  parallel_for(run.pool, args.C, solve_channel, &solve);
+  return cancelled(run) ? Outcome::kCancelled : Outcome::kDone;
+}
+
 }  // namespace bince
 
 bince_status bince_factorized_logits(bince_context* context, const bince_factorized_options* options,
@@ -79,7 +67,7 @@ bince_status bince_factorized_logits(bince_context* context, const bince_factori
   Widths widths;
   BINCE_RETURN_IF_ERROR(check_widths(options, &widths));
   const float* data;
-  BINCE_RETURN_IF_ERROR(check_params(widths, params, -1, &data));
+  BINCE_RETURN_IF_ERROR(check_params(context, widths, params, -1, &data));
   const int64_t C = params->shape[1];
   BINCE_RETURN_IF_ERROR(check_tensor(values, "values", {kFloat32}, {C, -1}));
   const int64_t K = values->shape[1];
@@ -105,7 +93,7 @@ bince_status bince_quantiles_loss(bince_context* context, const bince_factorized
   BINCE_RETURN_IF_ERROR(check_widths(options, &widths));
   BINCE_RETURN_IF_ERROR(check_tail_mass(tail_mass));
   const float* data;
-  BINCE_RETURN_IF_ERROR(check_params(widths, params, -1, &data));
+  BINCE_RETURN_IF_ERROR(check_params(context, widths, params, -1, &data));
   const int64_t C = params->shape[1];
   BINCE_RETURN_IF_ERROR(check_tensor(quantiles, "quantiles", {kFloat32}, {C, 3}));
   BINCE_RETURN_IF_ERROR(check_tensor(loss, "loss", {kFloat64}, {1}));
@@ -132,24 +120,29 @@ bince_status bince_quantiles_loss(bince_context* context, const bince_factorized
   return BINCE_OK;
 }
 
+size_t bince_quantiles_workspace(const bince_context* context) {
+  return context ? bince::workspace_bytes(context, 0) : 0;
+}
+
 bince_status bince_quantiles_solve(bince_context* context, const bince_factorized_options* options,
                                    const bince_tensor* params, double tail_mass, bince_tensor* quantiles,
                                    bince_tensor* unsolved, const bince_launch* launch) {
   using namespace bince;
-  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_quantiles_solve"));
-  Solve solve = {};
-  BINCE_RETURN_IF_ERROR(check_widths(options, &solve.widths));
+  if (!context) return fail(BINCE_INVALID_ARGUMENT, "context: expected a context, received NULL");
+  const DeviceCall call(context);
+  QuantilesArgs args = {};
+  BINCE_RETURN_IF_ERROR(check_widths(options, &args.widths));
   BINCE_RETURN_IF_ERROR(check_tail_mass(tail_mass));
-  BINCE_RETURN_IF_ERROR(check_params(solve.widths, params, -1, &solve.params));
-  solve.C = params->shape[1];
-  BINCE_RETURN_IF_ERROR(check_tensor(quantiles, "quantiles", {kFloat32}, {solve.C, 3}));
-  BINCE_RETURN_IF_ERROR(check_optional(unsolved, "unsolved", {kInt32}, {solve.C}));
-  solve.target = std::log(2 / tail_mass - 1);
-  solve.quantiles = tensor_data<float>(quantiles);
-  solve.unsolved = tensor_data<int32_t>(unsolved);
+  BINCE_RETURN_IF_ERROR(check_params(context, args.widths, params, -1, &args.params));
+  args.C = params->shape[1];
+  BINCE_RETURN_IF_ERROR(check_tensor(quantiles, "quantiles", {kFloat32}, {args.C, 3}));
+  BINCE_RETURN_IF_ERROR(check_optional(unsolved, "unsolved", {kInt32}, {args.C}));
+  args.target = std::log(2 / tail_mass - 1);
+  args.quantiles = tensor_data<float>(quantiles);
+  args.unsolved = tensor_data<int32_t>(unsolved);
   Run run;
   BINCE_RETURN_IF_ERROR(begin_run(context, launch, 0, &run));
-  solve.cancel = run.cancel;
-  parallel_for(run.pool, solve.C, solve_channel, &solve);
-  return cancelled(run) ? fail(BINCE_CANCELLED, "the quantile solve was cancelled") : BINCE_OK;
+  const Outcome outcome = context->ops->entropy->quantiles(args, run);
+  if (outcome == Outcome::kFailed) return BINCE_INTERNAL;
+  return outcome == Outcome::kDone ? BINCE_OK : fail(BINCE_CANCELLED, "the quantile solve was cancelled");
 }

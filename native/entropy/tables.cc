@@ -195,7 +195,7 @@ bince_status bince_factorized_tables(bince_context* context, const bince_factori
   Widths widths;
   BINCE_RETURN_IF_ERROR(check_widths(options, &widths));
   const float* data;
-  BINCE_RETURN_IF_ERROR(check_params(widths, params, -1, &data));
+  BINCE_RETURN_IF_ERROR(check_params(context, widths, params, -1, &data));
   const int64_t C = params->shape[1];
   BINCE_RETURN_IF_ERROR(check_tensor(quantiles, "quantiles", {kFloat32}, {C, 3}));
   BINCE_RETURN_IF_ERROR(check_tensor(offset, "offset", {kInt32}, {C}));

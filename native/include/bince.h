@@ -92,14 +92,16 @@ BINCE_API const char* bince_status_name(bince_status status); /* "BINCE_INVALID_
 BINCE_API const char* bince_last_error(void);
 
 /* Creates a context: a backend and its threads.  options may be NULL.  A context may be used from several
- * threads at once. */
+ * threads at once, each call with a workspace of its own: on the CPU one caller at a time has the context's
+ * threads and the others compute alone; on CUDA calls are ordered where they share a stream, and nowhere
+ * else. Setting the threads and destroying are for when no other call is under way. */
 BINCE_API bince_status bince_context_create(const bince_context_options* options, bince_context** context);
 BINCE_API void bince_context_destroy(bince_context* context);
 BINCE_API const char* bince_context_backend(const bince_context* context); /* "avx512" */
 BINCE_API int32_t bince_context_threads(const bince_context* context);
 BINCE_API bince_status bince_context_set_threads(bince_context* context, int32_t threads);
-/* The backends of this build that this machine can run, best first, separated by commas: "avx512,avx2,ref".
- */
+/* The CPU's backends of this build that this machine can run, best first, separated by commas:
+ * "avx512,avx2,ref".  Whether there is "cuda" too, bince_cuda_device_count() tells: it opens a library. */
 BINCE_API const char* bince_available_backends(void);
 /* What the machine offers, for reports: "sse4.2 avx avx2 fma avx512f ...". */
 BINCE_API const char* bince_cpu_features(void);
@@ -113,6 +115,12 @@ BINCE_API const char* bince_cpu_features(void);
  * A context of the backend "cuda" belongs to one device.  The tensors of its calls lie in that device's
  * memory, the structs and shapes that describe them on the host.  Calls queue work on launch->stream and
  * return: their checks of values (NaN, indexes) run on the device, and bince_finish() tells what they found.
+ * The stream and the memory may be those of another framework; the cancel flag is looked at before kernels
+ * are queued.  A call that CUDA does not have is BINCE_UNSUPPORTED with its name.
+ *
+ * A stream that is NULL is the legacy default stream, which other streams made without
+ * cudaStreamNonBlocking wait for; that of bince_context_stream() does not.  Work on two streams is ordered by
+ * events or by waiting, never by itself.
  */
 typedef struct bince_cuda_info {
   uint32_t struct_size; /* sizeof(bince_cuda_info) */
@@ -147,8 +155,9 @@ BINCE_API bince_status bince_device_free(bince_context* context, void* pointer);
 /* Host memory that the device reads and writes directly, so that copies run beside other work. */
 BINCE_API bince_status bince_pinned_allocate(bince_context* context, size_t bytes, void** pointer);
 BINCE_API bince_status bince_pinned_free(bince_context* context, void* pointer);
-/* Copies between host and the context's device; to and from ordinary host memory it returns when done, else
- * it is queued on the stream. */
+/* Copies between host and the context's device, in the order of the stream.  From ordinary host memory they
+ * return when that may be changed again, to ordinary host memory when it is filled; with pinned memory, and
+ * on the device, they are queued.  The device's side is checked to be memory of the device. */
 BINCE_API bince_status bince_copy_to_device(bince_context* context, void* device_to, const void* host_from,
                                             size_t bytes, void* stream);
 BINCE_API bince_status bince_copy_to_host(bince_context* context, void* host_to, const void* device_from,
@@ -286,6 +295,9 @@ BINCE_API bince_status bince_contrastive_forward_backward(bince_context* context
  * Parameters are [P, C], parameter-major; the P of a channel are, a layer: matrix [out, in] row-major (H,
  * before softplus), bias, factor (a, before tanh; none in the last layer): P = 58 for the default hidden
  * widths 3, 3, 3, 3.
+ *
+ * On a CUDA context the calls with a launch and bince_uniform_noise run on the device; logits, the quantiles'
+ * loss and tables are CPU calls (BINCE_UNSUPPORTED there): copy the parameters, which are few.
  */
 enum { BINCE_QUANTIZE_NONE = 0, BINCE_QUANTIZE_NOISE = 1, BINCE_QUANTIZE_ROUND = 2 };
 
@@ -302,7 +314,7 @@ typedef struct bince_factorized_options {
 
 typedef struct bince_factorized_inputs {
   uint32_t struct_size;              /* sizeof(bince_factorized_inputs) */
-  const bince_tensor* x;             /* float32 [N, C] or [N, C, I] */
+  const bince_tensor* x;             /* float32 or bfloat16 [N, C] or [N, C, I] */
   const bince_tensor* params;        /* float32 [P, C] */
   const bince_tensor* log_gain;      /* float32 [C], or NULL: 0 */
   const bince_tensor* shift;         /* float32 [C], or NULL: 0 */
@@ -373,6 +385,8 @@ BINCE_API bince_status bince_quantiles_solve(bince_context* context, const bince
                                              const bince_tensor* params, double tail_mass,
                                              bince_tensor* quantiles, bince_tensor* unsolved,
                                              const bince_launch* launch);
+/* Its workspace in bytes, whatever the problem. */
+BINCE_API size_t bince_quantiles_workspace(const bince_context* context);
 
 /* A float32 pmf [n] (the last entry is the tail), 2 <= n <= 65536, to the cumulative table int32 [n + 1] from
  * 0 to 65536, strictly rising; exactly CompressAI's integers.  BINCE_INVALID_VALUE: a negative or non-finite
@@ -454,7 +468,8 @@ BINCE_API bince_status bince_gaussian_tables(const bince_tensor* scale_table, do
                                              bince_tensor* offset, bince_tensor* start, bince_tensor* cdf,
                                              const bince_launch* launch);
 
-/* The noise of BINCE_QUANTIZE_NOISE: float32 [N, J], J = C * I, rows first_row .. first_row + N - 1. */
+/* The noise of BINCE_QUANTIZE_NOISE: float32 [N, J], J = C * I, rows first_row .. first_row + N - 1.  On CUDA
+ * it is queued on the context's own stream. */
 BINCE_API bince_status bince_uniform_noise(bince_context* context, uint64_t seed, uint64_t first_row,
                                            bince_tensor* noise);
 

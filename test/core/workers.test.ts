@@ -29,7 +29,7 @@ group('worker_threads', () => {
 
   it('loads again after a worker has ended', async () => {
     for (let round = 0; round < 3; round += 1) {
-      expect(await inWorker('parentPort.postMessage(addon.describe().abi);')).toBe(1);
+      expect(await inWorker('parentPort.postMessage(addon.describe().abi);')).toBe(2);
     }
   });
 });

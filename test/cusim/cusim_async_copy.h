@@ -12,7 +12,7 @@ inline void copy_async_16(void* shared, const void* global, bool valid,
                           cusim::Place place = cusim::Place::here()) {
   cusim::check_shared(shared, 16, "copy_async_16", place);
   if (reinterpret_cast<uintptr_t>(global) % 16)
-    cusim::fail("copy_async_16: a global address that is not aligned to 16 bytes", place);
+    cusim::fail(place, "copy_async_16: a global address that is not aligned to 16 bytes");
   const unsigned fill = cusim::poison() * 0x01010101u;
   *static_cast<uint4*>(shared) = {fill, fill, fill, fill};
   cusim::queue_copy(shared, valid ? global : nullptr, place);
@@ -24,6 +24,7 @@ inline void commit_copies() {
 
 template <int kStillRunning>
 void wait_for_copies() {
+  cusim::may_yield();
   for (cusim::Copy copy; cusim::next_copy(kStillRunning, &copy);)
     *static_cast<uint4*>(copy.to) = copy.from ? *static_cast<const uint4*>(copy.from) : uint4{0, 0, 0, 0};
 }

@@ -1,9 +1,7 @@
 #include "test/cusim/cusim_engine.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
+#include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -27,23 +25,41 @@ constexpr unsigned char kCanary = 0xc3;
 
 enum class State : uint8_t { kReady, kAtBarrier, kInWarp, kDone };
 
+// Why a launch failed.  No string: fibres that fail are abandoned, and would leave its memory behind.
+struct Failure {
+  char text[4000] = "";
+  size_t length = 0;
+
+  explicit operator bool() const { return length != 0; }
+  void clear() { text[length = 0] = 0; }
+  void add(const char* format, ...) __attribute__((format(printf, 2, 3))) {
+    va_list arguments;
+    va_start(arguments, format);
+    add_list(format, arguments);
+    va_end(arguments);
+  }
+  void add_list(const char* format, va_list arguments) {
+    const int added = std::vsnprintf(text + length, sizeof text - length, format, arguments);
+    length = std::min(sizeof text - 1, length + static_cast<size_t>(std::max(added, 0)));
+  }
+};
+
 // A thread of the running block.
 struct Thread {
   uint3 index;
   unsigned id;
   Fibre* fibre;
   State state;
-  Place place;  // of the operation it waits in
-  const Meeting* meeting;
+  Place place;             // of the operation it waits in
+  const Meeting* meeting;  // of the warp operation
   unsigned mask;
-  unsigned meetings;  // of its warp's lowest named lane when it came: which of two sync objects orders memory
-  Offer offer;
 };
 
 struct Warp {
   unsigned ready, waiting, gone;  // lanes that can run, wait in a warp operation, have exited or never were
   uint8_t meetings[kWarp];        // completed meetings by the lowest lane of their mask
   char order[kWarp][2];           // addresses for ThreadSanitizer
+  Offer offers[kWarp];
 };
 
 struct Engine {
@@ -55,12 +71,11 @@ struct Engine {
   Warp warps[kWarp];
   Thread* current = nullptr;
   unsigned count = 0, ready_warps = 0, at_barrier = 0, done = 0, barriers = 0;
-  int combined[3] = {0, 0, 0};  // of the barrier's Combine
-  int combine_result[2] = {0, 0};
-  std::vector<unsigned char> memory;  // canary, shared memory, canary
+  int predicates = 0, predicates_of[2] = {0, 0};  // true ones at this barrier, and at the last two
+  std::vector<unsigned char> memory;              // canary, shared memory, canary
   unsigned char* shared = nullptr;
   uint64_t random = 0, switches = 0;
-  std::string failure;
+  Failure failure;
   char launch_order, exit_order, barrier_order[2], fence_order;  // addresses for ThreadSanitizer
 };
 
@@ -103,46 +118,33 @@ void make_unready(Thread& thread, State state) {
   if (!warp.ready) E.ready_warps &= ~(1u << thread.id / kWarp);
 }
 
-std::string text_of(Place place) {
-  return std::string(place.file) + ":" + std::to_string(place.line);
+void add_place(Place place) {
+  E.failure.add("%s:%d", place.file, place.line);
 }
 
-std::string name_of(const Thread& thread) {
-  char text[160];
-  std::snprintf(text, sizeof text, "thread (%u,%u,%u) of block (%u,%u,%u)", thread.index.x, thread.index.y,
-                thread.index.z, block_index.x, block_index.y, block_index.z);
-  return text;
+void add_name(const Thread& thread) {
+  E.failure.add("thread (%u,%u,%u) of block (%u,%u,%u)", thread.index.x, thread.index.y, thread.index.z,
+                block_index.x, block_index.y, block_index.z);
 }
 
-// Where the threads are, runs of equal ones together.
-std::string whereabouts() {
-  std::string text;
-  for (unsigned i = 0; i < E.count && text.size() < 1500;) {
+// Where the threads are, those at one place together.
+void add_whereabouts() {
+  const auto equal = [](const Thread& a, const Thread& b) {
+    if (a.state != b.state) return false;
+    if (a.state == State::kDone || a.state == State::kReady) return true;
+    return a.place.line == b.place.line && a.mask == b.mask && a.meeting == b.meeting;
+  };
+  for (unsigned i = 0, end; i < E.count; i = end) {
     const Thread& first = E.threads[i];
-    const auto same = [&](const Thread& other) {
-      return other.state == first.state && (first.state == State::kDone || first.state == State::kReady ||
-                                            (other.place.line == first.place.line &&
-                                             other.mask == first.mask && other.meeting == first.meeting));
-    };
-    unsigned end = i + 1;
-    while (end < E.count && same(E.threads[end])) ++end;
-    char line[400];
-    const char* what = first.state == State::kAtBarrier ? "__syncthreads"
-                       : first.state == State::kInWarp  ? first.meeting->name
-                       : first.state == State::kDone    ? "exited"
-                                                        : "running";
-    if (first.state == State::kAtBarrier)
-      std::snprintf(line, sizeof line, "\n  threads %u-%u: %s at %s:%d", i, end - 1, what, first.place.file,
-                    first.place.line);
-    else if (first.state == State::kInWarp)
-      std::snprintf(line, sizeof line, "\n  threads %u-%u: %s at %s:%d, mask %08x", i, end - 1, what,
-                    first.place.file, first.place.line, first.mask);
-    else
-      std::snprintf(line, sizeof line, "\n  threads %u-%u: %s", i, end - 1, what);
-    text += line;
-    i = end;
+    for (end = i + 1; end < E.count && equal(first, E.threads[end]);) ++end;
+    E.failure.add("\n  threads %u-%u: ", i, end - 1);
+    if (first.state == State::kReady) E.failure.add("running");
+    if (first.state == State::kDone) E.failure.add("exited");
+    if (first.state == State::kAtBarrier) E.failure.add("__syncthreads at ");
+    if (first.state == State::kInWarp)
+      E.failure.add("%s with mask %08x at ", first.meeting->name, first.mask);
+    if (first.state == State::kAtBarrier || first.state == State::kInWarp) add_place(first.place);
   }
-  return text;
 }
 
 void switch_from(Context& from, Context& to) {
@@ -150,23 +152,30 @@ void switch_from(Context& from, Context& to) {
   switch_context(from, to);
 }
 
-[[noreturn]] void stop(const std::string& message) {
-  E.failure = message;
+// Ends the launch.
+[[noreturn]] void stop() {
   switch_from(*E.current->fibre, E.host);  // for good: the fibre is made anew
   std::abort();
+}
+
+[[noreturn]] void stop_with_whereabouts(const char* message) {
+  E.failure.add("%s", message);
+  add_whereabouts();
+  stop();
 }
 
 [[noreturn]] void stop_deadlock() {
   for (unsigned i = 0; i < E.count; ++i) {
     const Thread& thread = E.threads[i];
     const unsigned missing = thread.mask & E.warps[i / kWarp].gone;
-    if (thread.state == State::kInWarp && missing)
-      stop(std::string(thread.meeting->name) + " at " + text_of(thread.place) + ": the mask names lane " +
-           std::to_string(__builtin_ctz(missing)) + ", which has exited" + whereabouts());
+    if (thread.state != State::kInWarp || !missing) continue;
+    E.failure.add("%s: the mask names lane %d, which has exited", thread.meeting->name,
+                  __builtin_ctz(missing));
+    stop_with_whereabouts("");
   }
-  if (E.at_barrier && E.done && E.at_barrier + E.done == E.count)
-    stop("__syncthreads after some threads have exited" + whereabouts());
-  stop("deadlock" + whereabouts());
+  if (E.at_barrier && E.at_barrier + E.done == E.count)
+    stop_with_whereabouts("__syncthreads after some threads have exited");
+  stop_with_whereabouts("deadlock");
 }
 
 void release_barrier() {
@@ -175,12 +184,11 @@ void release_barrier() {
     Thread& thread = E.threads[i];
     if (!first) first = &thread;
     if (thread.place.line != first->place.line || std::strcmp(thread.place.file, first->place.file) != 0)
-      stop("threads wait at different __syncthreads" + whereabouts());
+      stop_with_whereabouts("threads wait at different __syncthreads");
   }
   for (unsigned i = 0; i < E.count; ++i) make_ready(E.threads[i]);
-  E.combine_result[E.barriers & 1] = E.combined[0];
-  E.combined[0] = 0;
-  E.combined[1] = 0;
+  E.predicates_of[E.barriers & 1] = E.predicates;
+  E.predicates = 0;
   E.at_barrier = 0;
   ++E.barriers;
 }
@@ -223,8 +231,8 @@ void fibre_main() {
     Thread& self = *E.current;
     Fibre& fibre = *self.fibre;
     if (fibre.first_copy < fibre.copies.size())
-      stop("an asynchronous copy of " + name_of(self) + ", issued at " +
-           text_of(fibre.copies[fibre.first_copy].place) + ", is still under way when the thread exits");
+      fail(fibre.copies[fibre.first_copy].place,
+           "an asynchronous copy is still under way when its thread exits; it was issued");
     tsan_release(&E.exit_order);
     make_unready(self, State::kDone);
     E.warps[self.id / kWarp].gone |= 1u << self.id % kWarp;
@@ -261,15 +269,10 @@ void check_canaries(size_t bytes) {
   asan_unpoison(E.shared - kCanaryBytes, kCanaryBytes);
   asan_unpoison(E.shared + bytes, kCanaryBytes);
   for (size_t i = 0; i < kCanaryBytes; ++i) {
-    if (E.shared[-1 - static_cast<ptrdiff_t>(i)] != kCanary)
-      E.failure = "something was written " + std::to_string(i + 1) + " bytes before the shared memory";
-    else if (E.shared[bytes + i] != kCanary)
-      E.failure = "something was written " + std::to_string(i) + " bytes behind the shared memory's " +
-                  std::to_string(bytes) + " bytes";
-    else
-      continue;
-    E.failure += ", by a thread of block (" + std::to_string(block_index.x) + "," +
-                 std::to_string(block_index.y) + "," + std::to_string(block_index.z) + ")";
+    const bool before = E.shared[-1 - static_cast<ptrdiff_t>(i)] != kCanary;
+    if (!before && E.shared[bytes + i] == kCanary) continue;
+    E.failure.add("block (%u,%u,%u) wrote %zu bytes %s the %zu bytes of its shared memory", block_index.x,
+                  block_index.y, block_index.z, before ? i + 1 : i, before ? "before" : "behind", bytes);
     return;
   }
 }
@@ -286,7 +289,7 @@ void prepare_block(const Launch& launch, unsigned rotation) {
   }
   E.ready_warps = warps == kWarp ? ~0u : (1u << warps) - 1;
   E.at_barrier = E.done = E.barriers = 0;
-  E.combined[0] = E.combined[1] = 0;
+  E.predicates = 0;
   for (unsigned i = 0; i < E.count; ++i) {
     Thread& thread = E.threads[i];
     const unsigned x = launch.block.x, y = launch.block.y;
@@ -311,11 +314,14 @@ void run_block(const Launch& launch, unsigned rotation) {
   Thread* const first = next_thread();
   enter(*first);
   switch_from(E.host, *first->fibre);
-  if (E.failure.empty()) {
+  if (!E.failure) {
     check_canaries(launch.shared_bytes);
-  } else {
-    asan_unpoison(E.memory.data(), E.memory.size());
-    for (auto& fibre : E.fibres) arm(*fibre, fibre_main);  // what ran on them is abandoned
+    return;
+  }
+  asan_unpoison(E.memory.data(), E.memory.size());
+  for (auto& fibre : E.fibres) {  // what ran on them is abandoned
+    tsan_release_as(*fibre, E.host, &E.exit_order);
+    arm(*fibre, fibre_main);
   }
 }
 
@@ -333,7 +339,7 @@ void run_grid(const Launch& launch) {
     while (common(stride, blocks) != 1);
   }
   uint64_t block = first;
-  for (uint64_t i = 0; i < blocks && E.failure.empty(); ++i) {
+  for (uint64_t i = 0; i < blocks && !E.failure; ++i) {
     const uint64_t x = launch.grid.x, y = launch.grid.y;
     block_index = {static_cast<unsigned>(block % x), static_cast<unsigned>(block / x % y),
                    static_cast<unsigned>(block / (x * y))};
@@ -367,7 +373,9 @@ void launch(const Launch& launch) {
   tsan_release(&E.launch_order);
   run_grid(launch);
   tsan_acquire(&E.exit_order);
-  if (!E.failure.empty()) set_error(cudaErrorLaunchFailure, std::string(launch.name) + ": " + E.failure);
+  std::string message = E.failure.text;
+  if (message.empty()) message = check_allocations();
+  if (!message.empty()) set_error(cudaErrorLaunchFailure, std::string(launch.name) + ": " + message);
 }
 
 void* shared_memory() {
@@ -380,21 +388,29 @@ unsigned char poison() {
   return kFills[seed % 3];
 }
 
-void fail(const std::string& message, Place place) {
-  stop(message + ", at " + text_of(place) + ", " + name_of(*E.current));
+void fail(Place place, const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  E.failure.add_list(format, arguments);
+  va_end(arguments);
+  E.failure.add(", at ");
+  add_place(place);
+  E.failure.add(", in ");
+  add_name(*E.current);
+  stop();
 }
 
 int barrier(Combine combine, int value, Place place) {
   Thread& self = *E.current;
   self.place = place;
   const unsigned turn = E.barriers & 1;
-  E.combined[0] += value != 0;
+  E.predicates += value != 0;
   ++E.at_barrier;
   make_unready(self, State::kAtBarrier);
   tsan_release(&E.barrier_order[turn]);
   give_way();
   tsan_acquire(&E.barrier_order[turn]);
-  const int count = E.combine_result[turn];
+  const int count = E.predicates_of[turn];
   if (combine == Combine::kAll) return count == static_cast<int>(E.count);
   if (combine == Combine::kAny) return count != 0;
   return count;
@@ -404,15 +420,15 @@ uint64_t meet(const Meeting& meeting, unsigned mask, uint64_t value, int64_t ext
   Thread& self = *E.current;
   Warp& warp = E.warps[self.id / kWarp];
   const unsigned bit = 1u << self.id % kWarp;
-  if (!(mask & bit)) fail(std::string(meeting.name) + ": the mask does not name the calling lane", place);
+  if (!(mask & bit)) fail(place, "%s: the mask does not name the calling lane", meeting.name);
   if (mask & warp.gone)
-    fail(std::string(meeting.name) + ": the mask names lane " +
-             std::to_string(__builtin_ctz(mask & warp.gone)) + ", which has exited or is not in the block",
-         place);
+    fail(place, "%s: the mask names lane %d, which has exited or is not in the block", meeting.name,
+         __builtin_ctz(mask & warp.gone));
   self.place = place;
   self.meeting = &meeting;
   self.mask = mask;
-  self.offer = {value, extra, 0};
+  const unsigned own = self.id % kWarp;
+  warp.offers[own] = {value, extra, 0};
   const unsigned lowest = static_cast<unsigned>(__builtin_ctz(mask));
   char* const order = &warp.order[lowest][warp.meetings[lowest] & 1];
   if (meeting.orders_memory) tsan_release(order);
@@ -421,28 +437,25 @@ uint64_t meet(const Meeting& meeting, unsigned mask, uint64_t value, int64_t ext
     make_unready(self, State::kInWarp);
     give_way();
   } else {
-    Thread* const threads = &E.threads[self.id / kWarp * kWarp];
-    Offer* lanes[kWarp] = {};
+    Thread* const threads = &self - own;
     for (unsigned bits = mask; bits; bits &= bits - 1) {
       Thread& other = threads[__builtin_ctz(bits)];
-      if (other.meeting != &meeting || other.mask != mask || other.place.line != place.line ||
-          other.place.file != place.file) {
-        make_unready(self, State::kInWarp);
-        stop("divergent warp operation" + whereabouts());
-      }
-      lanes[__builtin_ctz(bits)] = &other.offer;
+      other.state = State::kReady;
+      if (other.meeting == &meeting && other.mask == mask && other.place.line == place.line &&
+          other.place.file == place.file)
+        continue;
+      for (unsigned all = mask; all; all &= all - 1) threads[__builtin_ctz(all)].state = State::kInWarp;
+      stop_with_whereabouts("divergent warp operation");
     }
-    meeting.act(lanes, mask, place);
+    meeting.act(warp.offers, mask, place);
     ++warp.meetings[lowest];
     warp.waiting &= ~mask;
-    for (unsigned bits = mask & ~bit; bits; bits &= bits - 1)
-      threads[__builtin_ctz(bits)].state = State::kReady;
     warp.ready |= mask;
     E.ready_warps |= 1u << self.id / kWarp;
     if (E.random) give_way();
   }
   if (meeting.orders_memory) tsan_acquire(order);
-  return self.offer.result;
+  return warp.offers[own].result;
 }
 
 unsigned lane() {
@@ -462,11 +475,12 @@ void memory_fence() {
 void check_shared(const void* pointer, size_t bytes, const char* operation, Place place) {
   const uintptr_t address = reinterpret_cast<uintptr_t>(pointer);
   const uintptr_t begin = reinterpret_cast<uintptr_t>(E.shared);
-  const std::string where =
-      " (shared memory + " + std::to_string(static_cast<ptrdiff_t>(address - begin)) + ")";
-  if (address % bytes) fail(std::string(operation) + ": a shared address that is not aligned" + where, place);
+  const long offset = static_cast<long>(address - begin);
+  if (address % bytes)
+    fail(place, "%s: an address that is not aligned, shared memory %+ld", operation, offset);
   if (address < begin || address + bytes > begin + E.launch->shared_bytes)
-    fail(std::string(operation) + ": an address outside of shared memory" + where, place);
+    fail(place, "%s: an address outside of the shared memory, %+ld of %zu", operation, offset,
+         E.launch->shared_bytes);
 }
 
 void queue_copy(void* to, const void* from, Place place) {
@@ -475,6 +489,7 @@ void queue_copy(void* to, const void* from, Place place) {
     fibre.copies.clear();
     fibre.first_copy = 0;
   }
+  const TsanIgnore ignore;  // the memory of the queue is not the thread's
   fibre.copies.push_back({to, from, fibre.groups, place});
 }
 

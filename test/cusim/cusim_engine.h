@@ -59,15 +59,17 @@ struct Launch {
   const void* arguments;
 };
 void launch(const Launch& launch);
-// Used by the runtime: a bad launch is refused with its message.
+// The runtime's part: whether the launch is one that a device takes, and what a kernel did to memory beside
+// its allocations (empty: nothing).
 cudaError_t check_launch(const Launch& launch);
+std::string check_allocations();
 void set_error(cudaError_t error, const std::string& message);
 
 // --- what kernels call ---
 void* shared_memory();
 unsigned char poison();  // the byte that stands in memory nobody has written
-// Ends the launch with this message.
-[[noreturn]] void fail(const std::string& message, Place place);
+// Ends the launch with a message in printf form.
+[[noreturn]] void fail(Place place, const char* format, ...) __attribute__((format(printf, 2, 3)));
 
 // The barrier of the block; each thread gets every thread's `value` combined.
 enum class Combine : uint8_t { kNone, kCount, kAll, kAny };
@@ -81,7 +83,7 @@ struct Offer {
 };
 struct Meeting {
   const char* name;
-  void (*act)(Offer* const lanes[32], unsigned mask, Place place);  // lanes outside the mask are null
+  void (*act)(Offer lanes[32], unsigned mask, Place place);
   bool orders_memory;
 };
 uint64_t meet(const Meeting& meeting, unsigned mask, uint64_t value, int64_t extra, Place place);

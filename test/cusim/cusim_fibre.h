@@ -20,7 +20,9 @@ void AnnotateIgnoreWritesBegin(const char* file, int line);
 void AnnotateIgnoreWritesEnd(const char* file, int line);
 }
 #endif
-#if !defined(__x86_64__)
+#if defined(__x86_64__) && !defined(CUSIM_UCONTEXT)
+#define CUSIM_OWN_SWITCH
+#else
 #include <ucontext.h>
 #endif
 
@@ -28,7 +30,7 @@ namespace cusim {
 
 // Something that can be switched to: the host's thread or a fibre.
 struct Context {
-#if defined(__x86_64__)
+#if defined(CUSIM_OWN_SWITCH)
   void* stack_pointer = nullptr;
 #else
   ucontext_t registers;
@@ -70,6 +72,13 @@ inline void tsan_acquire(void* object) {
 inline void tsan_release(void* object) {
   __tsan_release(object);
 }
+// Releases what `fibre` has done, which will not run again.
+inline void tsan_release_as(const Context& fibre, const Context& host, void* object) {
+  __tsan_switch_to_fiber(fibre.tsan, __tsan_switch_to_fiber_no_sync);
+  __tsan_release(object);
+  __tsan_switch_to_fiber(host.tsan, __tsan_switch_to_fiber_no_sync);
+}
+// While it lives, the calling thread's accesses are not looked at, and new memory is nobody's.
 struct TsanIgnore {
   TsanIgnore() {
     AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
@@ -83,6 +92,7 @@ struct TsanIgnore {
 #else
 inline void tsan_acquire(void*) {}
 inline void tsan_release(void*) {}
+inline void tsan_release_as(const Context&, const Context&, void*) {}
 struct TsanIgnore {
   TsanIgnore() {}
   ~TsanIgnore() {}

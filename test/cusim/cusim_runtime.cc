@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "test/cusim/cusim_engine.h"
+#include "test/cusim/cusim_fibre.h"
 
 struct cusim_stream {
   int device;
@@ -25,6 +26,8 @@ constexpr size_t kSharedBytes = 227 * 1024, kPlainSharedBytes = 48 * 1024;
 constexpr size_t kAlignment = 256;
 constexpr int kRuntimeVersion = 13000;
 constexpr unsigned char kFresh = 0xff;  // fills memory that nobody has written: floats are not numbers
+constexpr unsigned char kCanary = 0xc3;
+constexpr size_t kCanaryBytes = kAlignment;  // before and behind every allocation
 
 size_t from_environment(const char* name, size_t otherwise) {
   const char* text = std::getenv(name);
@@ -83,12 +86,18 @@ cudaError_t allocate(void** pointer, size_t bytes, bool host) {
   if (!host && (bytes > memory_bytes() || used > memory_bytes() - bytes))
     return refuse(cudaErrorMemoryAllocation, "out of memory");
   void* memory = nullptr;
-  if (posix_memalign(&memory, kAlignment, bytes) != 0)
+  if (bytes > SIZE_MAX - 2 * kCanaryBytes ||
+      posix_memalign(&memory, kAlignment, bytes + 2 * kCanaryBytes) != 0)
     return refuse(cudaErrorMemoryAllocation, "out of memory");
-  std::memset(memory, kFresh, bytes);
-  runtime().allocations[reinterpret_cast<uintptr_t>(memory)] = {bytes, current_device, host};
+  unsigned char* const begin = static_cast<unsigned char*>(memory) + kCanaryBytes;
+  std::memset(begin - kCanaryBytes, kCanary, kCanaryBytes);
+  std::memset(begin, kFresh, bytes);
+  std::memset(begin + bytes, kCanary, kCanaryBytes);
+  cusim::asan_poison(begin - kCanaryBytes, kCanaryBytes);
+  cusim::asan_poison(begin + bytes, kCanaryBytes);
+  runtime().allocations[reinterpret_cast<uintptr_t>(begin)] = {bytes, current_device, host};
   if (!host) used += bytes;
-  *pointer = memory;
+  *pointer = begin;
   return cudaSuccess;
 }
 
@@ -98,9 +107,12 @@ cudaError_t release(void* pointer, bool host) {
   const auto found = runtime().allocations.find(reinterpret_cast<uintptr_t>(pointer));
   if (found == runtime().allocations.end() || found->second.host != host)
     return refuse(cudaErrorInvalidValue, "not the beginning of an allocation of this kind");
-  if (!host) runtime().used[found->second.device] -= found->second.bytes;
+  const Allocation& gone = found->second;
+  if (!host) runtime().used[gone.device] -= gone.bytes;
+  unsigned char* const begin = static_cast<unsigned char*>(pointer);
+  cusim::asan_unpoison(begin - kCanaryBytes, gone.bytes + 2 * kCanaryBytes);
+  std::free(begin - kCanaryBytes);
   runtime().allocations.erase(found);
-  std::free(pointer);
   return cudaSuccess;
 }
 
@@ -128,6 +140,27 @@ void set_error(cudaError_t error, const std::string& text) {
 const std::string& last_message() {
   return message;
 }
+
+#if defined(__SANITIZE_ADDRESS__)
+std::string check_allocations() {
+  return "";  // the canaries are poisoned
+}
+#else
+std::string check_allocations() {
+  static const std::string canary(kCanaryBytes, static_cast<char>(kCanary));
+  const std::lock_guard<std::mutex> lock(runtime().mutex);
+  for (const auto& [address, allocation] : runtime().allocations) {
+    unsigned char* const begin = reinterpret_cast<unsigned char*>(address);
+    for (unsigned char* place : {begin - kCanaryBytes, begin + allocation.bytes}) {
+      if (std::memcmp(place, canary.data(), kCanaryBytes) == 0) continue;
+      std::memset(place, kCanary, kCanaryBytes);
+      return "memory was written right " + std::string(place < begin ? "before" : "behind") +
+             " an allocation of " + std::to_string(allocation.bytes) + " bytes";
+    }
+  }
+  return "";
+}
+#endif
 
 cudaError_t check_launch(const Launch& launch) {
   const std::string name = launch.name;

@@ -1,6 +1,5 @@
 // What happens when the lanes of a warp operation have met.
 #include <cstring>
-#include <string>
 
 #include "test/cusim/cusim.h"
 #include "test/cusim/cusim_mma.h"
@@ -8,15 +7,15 @@
 namespace cusim {
 namespace {
 
-void nothing(Offer* const*, unsigned, Place) {}
+void nothing(Offer*, unsigned, Place) {}
 
 enum class Shuffle { kIndex, kXor, kDown, kUp };
 
 template <Shuffle kKind>
-void shuffle_all(Offer* const lanes[32], unsigned mask, Place place) {
+void shuffle_all(Offer lanes[32], unsigned mask, Place place) {
   for (unsigned bits = mask; bits; bits &= bits - 1) {
     const int lane = __builtin_ctz(bits);
-    Offer& offer = *lanes[lane];
+    Offer& offer = lanes[lane];
     const int width = static_cast<int>(offer.extra >> 32), which = static_cast<int>(offer.extra);
     const int first = lane & ~(width - 1);
     int from = lane;
@@ -25,41 +24,38 @@ void shuffle_all(Offer* const lanes[32], unsigned mask, Place place) {
     if (kKind == Shuffle::kDown) from = lane + which;
     if (kKind == Shuffle::kUp) from = lane - which;
     if (from >= first + width || (kKind == Shuffle::kUp && from < first)) from = lane;
-    if (from < 0 || !lanes[from])
-      fail("lane " + std::to_string(lane) + " shuffles from lane " + std::to_string(from) +
-               ", which the mask does not name",
-           place);
-    offer.result = lanes[from]->value;
+    if (from < 0 || !(mask >> from & 1))
+      fail(place, "lane %d shuffles from lane %d, which the mask does not name", lane, from);
+    offer.result = lanes[from].value;
   }
 }
 
-unsigned true_lanes(Offer* const lanes[32], unsigned mask) {
+unsigned true_lanes(Offer lanes[32], unsigned mask) {
   unsigned votes = 0;
   for (unsigned bits = mask; bits; bits &= bits - 1)
-    votes |= static_cast<unsigned>(lanes[__builtin_ctz(bits)]->value) << __builtin_ctz(bits);
+    votes |= static_cast<unsigned>(lanes[__builtin_ctz(bits)].value) << __builtin_ctz(bits);
   return votes;
 }
 
-void give_all(Offer* const lanes[32], unsigned mask, uint64_t result) {
-  for (unsigned bits = mask; bits; bits &= bits - 1) lanes[__builtin_ctz(bits)]->result = result;
+void give_all(Offer lanes[32], unsigned mask, uint64_t result) {
+  for (unsigned bits = mask; bits; bits &= bits - 1) lanes[__builtin_ctz(bits)].result = result;
 }
 
-void ballot(Offer* const lanes[32], unsigned mask, Place) {
+void ballot(Offer lanes[32], unsigned mask, Place) {
   give_all(lanes, mask, true_lanes(lanes, mask));
 }
-void any(Offer* const lanes[32], unsigned mask, Place) {
+void any(Offer lanes[32], unsigned mask, Place) {
   give_all(lanes, mask, true_lanes(lanes, mask) != 0);
 }
-void all(Offer* const lanes[32], unsigned mask, Place) {
+void all(Offer lanes[32], unsigned mask, Place) {
   give_all(lanes, mask, true_lanes(lanes, mask) == mask);
 }
 
-void match(Offer* const lanes[32], unsigned, Place) {
+void match(Offer lanes[32], unsigned mask, Place) {
   for (int i = 0; i < 32; ++i) {
-    if (!lanes[i]) continue;
-    lanes[i]->result = 0;
+    lanes[i].result = 0;
     for (int j = 0; j < 32; ++j)
-      if (lanes[j] && lanes[j]->value == lanes[i]->value) lanes[i]->result |= 1u << j;
+      if ((mask >> j & 1) && lanes[j].value == lanes[i].value) lanes[i].result |= 1u << j;
   }
 }
 
@@ -82,12 +78,12 @@ struct Product {
   }
 };
 
-const Fragments& fragments_of(const Offer* offer) {
-  return *reinterpret_cast<const Fragments*>(offer->value);
+const Fragments& fragments_of(const Offer& offer) {
+  return *reinterpret_cast<const Fragments*>(offer.value);
 }
 
 template <int kDepth>
-void run_product(Product<kDepth>& product, Offer* const lanes[32]) {
+void run_product(Product<kDepth>& product, Offer lanes[32]) {
   for (int lane = 0; lane < 32; ++lane)
     for (int i = 0; i < 4; ++i)
       product.d[lane / 4 + 8 * (i / 2)][2 * (lane % 4) + i % 2] = fragments_of(lanes[lane]).c[i];
@@ -98,7 +94,7 @@ void run_product(Product<kDepth>& product, Offer* const lanes[32]) {
           static_cast<float>(product.d[lane / 4 + 8 * (i / 2)][2 * (lane % 4) + i % 2]);
 }
 
-void mma_bfloat16(Offer* const lanes[32], unsigned, Place) {
+void mma_bfloat16(Offer lanes[32], unsigned, Place) {
   Product<16> product;
   for (int lane = 0; lane < 32; ++lane) {
     const Fragments& own = fragments_of(lanes[lane]);
@@ -116,7 +112,7 @@ void mma_bfloat16(Offer* const lanes[32], unsigned, Place) {
   run_product(product, lanes);
 }
 
-void mma_tf32(Offer* const lanes[32], unsigned, Place) {
+void mma_tf32(Offer lanes[32], unsigned, Place) {
   constexpr uint32_t kRead = 0xffffe000u;  // the instruction ignores the lower 13 bits
   Product<8> product;
   for (int lane = 0; lane < 32; ++lane) {
@@ -129,10 +125,10 @@ void mma_tf32(Offer* const lanes[32], unsigned, Place) {
 }
 
 // Every lane learns every row's address.
-void share_rows(Offer* const lanes[32], unsigned, Place) {
+void share_rows(Offer lanes[32], unsigned, Place) {
   for (int lane = 0; lane < 32; ++lane) {
-    MatrixRows& rows = *reinterpret_cast<MatrixRows*>(lanes[lane]->extra);
-    for (int i = 0; i < 32; ++i) rows.rows[i] = reinterpret_cast<const void*>(lanes[i]->value);
+    MatrixRows& rows = *reinterpret_cast<MatrixRows*>(lanes[lane].extra);
+    for (int i = 0; i < 32; ++i) rows.rows[i] = reinterpret_cast<const void*>(lanes[i].value);
   }
 }
 

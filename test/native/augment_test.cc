@@ -173,7 +173,7 @@ TEST(every_step_matches_the_naive_evaluation) {
         each.steps = steps;
         each.seed = seed;
         each.fill(++seed);
-        for (const std::string& backend : bince_test::available_backends()) {
+        for (const std::string& backend : bince_test::cpu_backends()) {
           const Result result = run(each, backend.c_str());
           CHECK_OK(result.status);
           // A coordinate is off by a few units in the last place of the side; normalising divides by 0.2.
@@ -190,7 +190,7 @@ TEST(every_step_matches_the_naive_evaluation) {
 }
 
 TEST(nothing_to_do_gives_the_image_back) {
-  for (const std::string& backend : bince_test::available_backends()) {
+  for (const std::string& backend : bince_test::cpu_backends()) {
     for (const int channels : {1, 3}) {
       Case each;
       each.C = channels;
@@ -247,7 +247,7 @@ Case one_image(int side, std::vector<Record> steps) {
 TEST(moments_become_the_standard) {
   const int side = 64;
   const double half = side / 2.0, floor = bince::kLeastVariance * half * half;
-  for (const std::string& backend : bince_test::available_backends()) {
+  for (const std::string& backend : bince_test::cpu_backends()) {
     for (const double share : {0.0, 0.7, 1.0}) {
       Case each = one_image(side, {record(StepKind::kMoments, 1, {0.3, share, share})});
       draw_ellipse(&each, 24, 38, 9, 5, 0.6);
@@ -268,7 +268,7 @@ TEST(moments_become_the_standard) {
 }
 
 TEST(an_image_of_standard_moments_and_one_without_mass_stay) {
-  for (const std::string& backend : bince_test::available_backends()) {
+  for (const std::string& backend : bince_test::cpu_backends()) {
     Case each = one_image(28, {kMoments});
     draw_ellipse(&each, 13.5, 13.5, 4, 4, 0);
     const bince::Moments moments = moments_of(each.numbers, 28);
@@ -289,7 +289,7 @@ TEST(an_image_of_standard_moments_and_one_without_mass_stay) {
 }
 
 TEST(elastic_without_displacement_stays_and_its_nodes_are_normal) {
-  for (const std::string& backend : bince_test::available_backends()) {
+  for (const std::string& backend : bince_test::cpu_backends()) {
     Case each = one_image(17, {record(StepKind::kElastic, 1, {5, 0})});
     each.fill(12);
     CHECK(run(each, backend.c_str()).out == each.numbers);
@@ -313,7 +313,7 @@ TEST(elastic_without_displacement_stays_and_its_nodes_are_normal) {
 }
 
 TEST(quarter_turns_move_pixels) {
-  for (const std::string& backend : bince_test::available_backends()) {
+  for (const std::string& backend : bince_test::cpu_backends()) {
     for (const int side : {8, 9, 28}) {
       Case each;
       each.count = each.rows = 1;
@@ -357,7 +357,7 @@ TEST(threads_and_batches_do_not_matter) {
   each.indexed = false;
   each.steps = every_list().back();
   each.fill(7);
-  for (const std::string& backend : bince_test::available_backends()) {
+  for (const std::string& backend : bince_test::cpu_backends()) {
     const Result one = run(each, backend.c_str(), 1), five = run(each, backend.c_str(), 5);
     CHECK(one.out == five.out);
     Case part = each;

@@ -10,19 +10,18 @@ bince_status refused(const Case& c, const char* words) {
   bince_status last = BINCE_OK;
   for (const std::string& backend : bince_test::available_backends()) {
     const bince_test::Context context(backend.c_str());
-    Tensors tensors;
+    Tensors tensors(context);
     const bince_contrastive problem = problem_of(c, &tensors);
-    Guarded loss(1, 0);
+    Guarded loss(context, 1, 0);
     bince_contrastive_results results = {};
     results.struct_size = sizeof results;
     results.loss = &loss.tensor;
-    const AlignedBytes workspace(1 << 22);
-    const bince_launch launch = {nullptr, workspace.data, workspace.size, nullptr};
-    last = bince_contrastive_forward_backward(context, &problem, &results, &launch);
+    const DirtyLaunch launch(context, 1 << 22);
+    last = bince_contrastive_forward_backward(context, &problem, &results, launch);
+    if (last == BINCE_OK) last = launch.finish();
     if (last == BINCE_OK || !std::strstr(bince_last_error(), words))
       bince_test::report(__FILE__, __LINE__,
                          std::string("message: ") + bince_last_error() + ", expected " + words);
-    loss.values();
   }
   return last;
 }
@@ -57,7 +56,7 @@ TEST(bad_values_are_refused_with_the_row) {
   Case c = small();
   c.positive.assign(20, 0);
   c.positive[4] = 30;
-  CHECK_EQ(refused(c, "positive: row 4 holds 30, expected -1 to 29"), BINCE_INVALID_VALUE);
+  CHECK_EQ(refused(c, "positive: row 4 holds "), BINCE_INVALID_VALUE);
   c = small();
   c.row_weight.assign(20, 1);
   c.row_weight[9] = -1;
@@ -101,7 +100,7 @@ TEST(bad_arguments_are_refused_with_words) {
 
 TEST(missing_pieces_are_refused) {
   const bince_test::Context context("ref");
-  Tensors tensors;
+  Tensors tensors(context);
   const Case c = small();
   const bince_contrastive problem = problem_of(c, &tensors);
   bince_contrastive_results results = {};
@@ -115,7 +114,7 @@ TEST(missing_pieces_are_refused) {
   CHECK(std::strstr(bince_last_error(), "workspace: expected at least") != nullptr);
   CHECK_EQ(bince_contrastive_backward(context, &problem, &results, nullptr), BINCE_INVALID_ARGUMENT);
   CHECK(std::strstr(bince_last_error(), "row_lse") != nullptr);
-  Guarded dq(c.n, c.dim);
+  Guarded dq(context, c.n, c.dim);
   results.dq = &dq.tensor;
   CHECK_EQ(bince_contrastive_forward(context, &problem, &results, nullptr), BINCE_INVALID_ARGUMENT);
 }
@@ -123,6 +122,7 @@ TEST(missing_pieces_are_refused) {
 TEST(workspace_stays_below_64_mb_beyond_the_lines) {
   for (const std::string& backend : bince_test::available_backends()) {
     const bince_test::Context context(backend.c_str(), 4);
+    const bince_test::DeviceArray<float> element(context, 1);
     const int64_t sizes[][3] = {{65536, 65536, 512}, {1 << 20, 1 << 20, 128}, {4096, 4096, 128},
                                 {8192, 8192, 4096},  {64, 1 << 22, 8},        {1 << 22, 64, 8},
                                 {3, 5, 1 << 20}};
@@ -130,11 +130,11 @@ TEST(workspace_stays_below_64_mb_beyond_the_lines) {
       for (uint32_t flags : {0u, 3u})
         for (uint32_t call : {1u, 2u, 3u}) {
           int64_t q_shape[2] = {size[0], size[2]}, k_shape[2] = {size[1], size[2]}, rows = size[0];
-          float element = 0;  // never read: only shapes matter here
-          int32_t index = 0;
-          const bince_tensor q = {&element, {BINCE_CPU, 0}, 2, bince::kFloat32, q_shape, nullptr, 0};
-          const bince_tensor k = {&element, {BINCE_CPU, 0}, 2, bince::kFloat32, k_shape, nullptr, 0};
-          const bince_tensor positive = {&index, {BINCE_CPU, 0}, 1, bince::kInt32, &rows, nullptr, 0};
+          void* const data = element.data();  // never read: only shapes matter here
+          const bince_device device = bince_context_device(context);
+          const bince_tensor q = {data, device, 2, bince::kFloat32, q_shape, nullptr, 0};
+          const bince_tensor k = {data, device, 2, bince::kFloat32, k_shape, nullptr, 0};
+          const bince_tensor positive = {data, device, 1, bince::kInt32, &rows, nullptr, 0};
           bince_contrastive problem;
           bince_contrastive_init(&problem);
           problem.flags = flags;
@@ -161,8 +161,10 @@ TEST(spans_and_segments_join) {  // more columns than a span and more dimensions
         const bince_test::Context context(backend.c_str(), 2);
         const Outcome<float> actual = run_case(context, c);
         CHECK_NEAR(actual.loss, expected.loss, 1e-5);
-        for (size_t i = 0; i < expected.dq.size(); ++i) CHECK_NEAR(actual.dq[i], expected.dq[i], 2e-7);
-        for (size_t i = 0; i < expected.dk.size(); ++i) CHECK_NEAR(actual.dk[i], expected.dk[i], 2e-7);
+        for (size_t i = 0; i < expected.dq.size(); ++i)
+          CHECK_NEAR(actual.dq[i], expected.dq[i], 2e-7 + 2e-6 * std::fabs(expected.dq[i]));
+        for (size_t i = 0; i < expected.dk.size(); ++i)
+          CHECK_NEAR(actual.dk[i], expected.dk[i], 2e-7 + 2e-6 * std::fabs(expected.dk[i]));
         for (size_t i = 0; i < expected.row_lse.size(); ++i)
           CHECK_NEAR(actual.row_lse[i], expected.row_lse[i], 1e-5);
       }
@@ -172,7 +174,7 @@ TEST(spans_and_segments_join) {  // more columns than a span and more dimensions
 
 TEST(kept_and_recomputed_scores_agree) {  // 100 MB of scores: only the first blocks are kept
   for (const std::string& backend : bince_test::available_backends()) {
-    if (backend == "ref") continue;  // keeps none
+    if (backend == "ref" || backend == "cuda") continue;  // they keep none
     Case c = random_case(83, 5000, 5000, 0, 3);
     c.options.flags = BINCE_CONTRASTIVE_SYMMETRIC | BINCE_CONTRASTIVE_COSINE;
     c.options.scale = 10;
@@ -192,19 +194,18 @@ TEST(kept_and_recomputed_scores_agree) {  // 100 MB of scores: only the first bl
 TEST(a_cancelled_call_says_so) {
   for (const std::string& backend : bince_test::available_backends()) {
     const bince_test::Context context(backend.c_str(), 2);
-    Tensors tensors;
     const Case c = random_case(91, 400, 400, 0, 32);
+    Tensors tensors(context);
     const bince_contrastive problem = problem_of(c, &tensors);
-    Guarded loss(1, 0), dq(c.n, c.dim);
+    Guarded loss(context, 1, 0), dq(context, c.n, c.dim);
     bince_contrastive_results results = {};
     results.struct_size = sizeof results;
     results.loss = &loss.tensor, results.dq = &dq.tensor;
     size_t bytes = 0;
     CHECK_OK(bince_contrastive_workspace(context, &problem, 3, &bytes));
-    const AlignedBytes workspace(bytes);
+    DirtyLaunch launch(context, bytes);
     const int32_t cancel = 1;
-    const bince_launch launch = {nullptr, workspace.data, bytes, &cancel};
-    CHECK_EQ(bince_contrastive_forward_backward(context, &problem, &results, &launch), BINCE_CANCELLED);
-    loss.values(), dq.values();
+    launch->cancel = &cancel;
+    CHECK_EQ(bince_contrastive_forward_backward(context, &problem, &results, launch), BINCE_CANCELLED);
   }
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <deque>
 #include <limits>
 #include <random>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include "bince.h"
 #include "native/core/tensor_check.h"
+#include "test/native/device_case.h"
 #include "test/native/harness.h"
 
 namespace contrastive_test {
@@ -79,57 +81,45 @@ struct Outcome {
   std::vector<T> row_loss, row_lse, column_loss, column_lse, dq, dk;
 };
 
-// A float output between sentinels.
+// A float output between sentinels, in the context's memory.
 struct Guarded {
-  static constexpr float kSentinel = -1234.5f;
-  static constexpr size_t kGuard = 16;
-  std::vector<float> storage;
-  int64_t shape[2] = {0, 0};
-  bince_tensor tensor = {};
-  Guarded(int64_t rows, int64_t dim)
-      : storage(static_cast<size_t>(rows * std::max<int64_t>(dim, 1)) + 2 * kGuard, kSentinel) {
-    shape[0] = rows, shape[1] = dim;
-    tensor = {storage.data() + kGuard, {BINCE_CPU, 0}, dim > 0 ? 2 : 1, bince::kFloat32, shape, nullptr, 0};
-  }
-  std::vector<float> values() const {
-    for (size_t i = 0; i < kGuard; ++i) {
-      CHECK(storage[i] == kSentinel);
-      CHECK(storage[storage.size() - 1 - i] == kSentinel);
-    }
-    return {storage.begin() + kGuard, storage.end() - kGuard};
-  }
+  bince_test::DeviceArray<float> array;
+  bince_tensor tensor;
+  Guarded(bince_context* context, int64_t rows, int64_t dim)
+      : array(context, static_cast<size_t>(rows * std::max<int64_t>(dim, 1))),
+        tensor(dim > 0 ? *array.tensor({rows, dim}) : *array.tensor({rows})) {}
+  std::vector<float> values() const { return array.read(); }
 };
 
+// Inputs in the context's memory; `shift` moves them off their alignment, in elements.
 struct Tensors {
-  std::vector<std::vector<uint16_t>> halves;
-  std::vector<std::vector<int64_t>> shapes;
-  std::vector<bince_tensor> tensors;
-  Tensors() { halves.reserve(16), shapes.reserve(32), tensors.reserve(32); }
+  bince_context* context;
+  size_t shift;
+  std::deque<bince_test::DeviceArray<float>> floats;
+  std::deque<bince_test::DeviceArray<uint16_t>> halves;
+  std::deque<bince_test::DeviceArray<int32_t>> integers;
+  explicit Tensors(bince_context* given, size_t shift_elements = 0) : context(given), shift(shift_elements) {}
+
   const bince_tensor* matrix(const std::vector<float>& values, int64_t rows, int64_t dim, bool bfloat16) {
     if (rows == 0) return nullptr;
-    shapes.push_back({rows, dim});
-    void* data = const_cast<float*>(values.data());
-    if (bfloat16) {
-      halves.emplace_back();
-      for (float value : values) halves.back().push_back(to_bfloat16(value));
-      data = halves.back().data();
+    if (!bfloat16) {
+      floats.emplace_back(context, values, shift);
+      return floats.back().tensor({rows, dim});
     }
-    tensors.push_back({data,
-                       {BINCE_CPU, 0},
-                       2,
-                       bfloat16 ? bince::kBfloat16 : bince::kFloat32,
-                       shapes.back().data(),
-                       nullptr,
-                       0});
-    return &tensors.back();
+    std::vector<uint16_t> bits;
+    for (float value : values) bits.push_back(to_bfloat16(value));
+    halves.emplace_back(context, bits, shift);
+    return halves.back().tensor({rows, dim});
   }
-  template <typename T>
-  const bince_tensor* vector(const std::vector<T>& values, bince_dtype dtype) {
+  const bince_tensor* vector(const std::vector<float>& values) {
     if (values.empty()) return nullptr;
-    shapes.push_back({static_cast<int64_t>(values.size())});
-    tensors.push_back(
-        {const_cast<T*>(values.data()), {BINCE_CPU, 0}, 1, dtype, shapes.back().data(), nullptr, 0});
-    return &tensors.back();
+    floats.emplace_back(context, values);
+    return floats.back().tensor();
+  }
+  const bince_tensor* vector(const std::vector<int32_t>& values) {
+    if (values.empty()) return nullptr;
+    integers.emplace_back(context, values);
+    return integers.back().tensor();
   }
 };
 
@@ -138,33 +128,34 @@ inline bince_contrastive problem_of(const Case& c, Tensors* tensors) {
   problem.q = tensors->matrix(c.q, c.n, c.dim, c.bfloat16);
   problem.k = tensors->matrix(c.k, c.m, c.dim, c.bfloat16);
   problem.queue = tensors->matrix(c.queue, c.queued, c.dim, c.bfloat16);
-  problem.positive = tensors->vector(c.positive, bince::kInt32);
-  problem.row_group = tensors->vector(c.row_group, bince::kInt32);
-  problem.column_group = tensors->vector(c.column_group, bince::kInt32);
-  problem.row_id = tensors->vector(c.row_id, bince::kInt32);
-  problem.column_id = tensors->vector(c.column_id, bince::kInt32);
-  problem.row_weight = tensors->vector(c.row_weight, bince::kFloat32);
-  problem.column_weight = tensors->vector(c.column_weight, bince::kFloat32);
+  problem.positive = tensors->vector(c.positive);
+  problem.row_group = tensors->vector(c.row_group);
+  problem.column_group = tensors->vector(c.column_group);
+  problem.row_id = tensors->vector(c.row_id);
+  problem.column_id = tensors->vector(c.column_id);
+  problem.row_weight = tensors->vector(c.row_weight);
+  problem.column_weight = tensors->vector(c.column_weight);
   return problem;
 }
 
-struct AlignedBytes {
-  void* data;
-  size_t size;
-  explicit AlignedBytes(size_t bytes) : data(std::aligned_alloc(64, (bytes + 127) / 64 * 64)), size(bytes) {}
-  ~AlignedBytes() { std::free(data); }
-  AlignedBytes(const AlignedBytes&) = delete;
-  AlignedBytes& operator=(const AlignedBytes&) = delete;
+// A launch whose workspace holds NaNs: no value of it may matter.
+struct DirtyLaunch : bince_test::DeviceLaunch {
+  DirtyLaunch(bince_context* context, size_t bytes) : DeviceLaunch(context, bytes) {
+    const std::vector<uint8_t> ones(bytes, 0xff);
+    if (bytes > 0)
+      CHECK_OK(bince_copy_to_device(context, (*this)->workspace, ones.data(), bytes, (*this)->stream));
+  }
 };
 
 // Runs the case; `split`: forward, then backward from its statistics.
-inline Outcome<float> run_case(bince_context* context, const Case& c, bool split = false) {
-  Tensors tensors;
+inline Outcome<float> run_case(bince_context* context, const Case& c, bool split = false, size_t shift = 0) {
+  Tensors tensors(context, shift);
   const bince_contrastive problem = problem_of(c, &tensors);
   const bool symmetric = c.has(BINCE_CONTRASTIVE_SYMMETRIC);
   const bool sigmoid = c.options.denominator == BINCE_DENOMINATOR_SIGMOID;
-  Guarded loss(1, 0), regularizer(1, 0), dscale(1, 0), dbias(1, 0), row_loss(c.n, 0), row_lse(c.n, 0),
-      column_loss(c.columns(), 0), column_lse(c.columns(), 0), dq(c.n, c.dim), dk(c.m, c.dim);
+  Guarded loss(context, 1, 0), regularizer(context, 1, 0), dscale(context, 1, 0), dbias(context, 1, 0),
+      row_loss(context, c.n, 0), row_lse(context, c.n, 0), column_loss(context, c.columns(), 0),
+      column_lse(context, c.columns(), 0), dq(context, c.n, c.dim), dk(context, c.m, c.dim);
   bince_contrastive_results forward = {};
   forward.struct_size = sizeof forward;
   forward.loss = &loss.tensor;
@@ -179,16 +170,14 @@ inline Outcome<float> run_case(bince_context* context, const Case& c, bool split
     if (split == (call == BINCE_CONTRASTIVE_FORWARD_BACKWARD)) continue;
     size_t bytes = 0;
     CHECK_OK(bince_contrastive_workspace(context, &problem, call, &bytes));
-    const AlignedBytes workspace(bytes);
-    // No value of the workspace may matter: all bits set are NaNs.
-    if (workspace.data) std::memset(workspace.data, 0xff, bytes);
-    const bince_launch launch = {nullptr, workspace.data, bytes, nullptr};
+    const DirtyLaunch launch(context, bytes);
     if (call == BINCE_CONTRASTIVE_FORWARD)
-      CHECK_OK(bince_contrastive_forward(context, &problem, &forward, &launch));
+      CHECK_OK(bince_contrastive_forward(context, &problem, &forward, launch));
     else if (call == BINCE_CONTRASTIVE_BACKWARD)
-      CHECK_OK(bince_contrastive_backward(context, &problem, &both, &launch));
+      CHECK_OK(bince_contrastive_backward(context, &problem, &both, launch));
     else
-      CHECK_OK(bince_contrastive_forward_backward(context, &problem, &both, &launch));
+      CHECK_OK(bince_contrastive_forward_backward(context, &problem, &both, launch));
+    CHECK_OK(launch.finish());
   }
   Outcome<float> out;
   out.loss = loss.values()[0], out.regularizer = regularizer.values()[0];
@@ -199,10 +188,28 @@ inline Outcome<float> run_case(bince_context* context, const Case& c, bool split
   return out;
 }
 
+// What is rounded before it is multiplied: nothing; with kBfloat16 the gradients' weights, as the CUDA
+// kernels do for bfloat16 inputs; with kTf32 weights and rows, as tensor cores do for float32.
+enum class Rounding { kNone, kBfloat16, kTf32 };
+
+template <typename T>
+T rounded(T value, Rounding rounding) {
+  if (rounding == Rounding::kNone) return value;
+  if (rounding == Rounding::kBfloat16) return from_bfloat16(to_bfloat16(static_cast<float>(value)));
+  const float given = static_cast<float>(value);
+  uint32_t bits;
+  std::memcpy(&bits, &given, sizeof bits);
+  bits = (bits + 0x1000u) & 0xffffe000u;
+  float nearest;
+  std::memcpy(&nearest, &bits, sizeof nearest);
+  return nearest;
+}
+
 // The full matrix in T, as someone would write it plainly.
 template <typename T>
 struct Plain {
   const Case& c;
+  Rounding rounding = Rounding::kNone;
   std::vector<T> q, k, q_norm, k_norm, d, raw, s, t, g;
   std::vector<uint8_t> scored, positive, negative;
 
@@ -218,7 +225,10 @@ struct Plain {
       for (int64_t e = 0; e < c.dim; ++e) squares += x[e] * x[e];
       const T norm = c.has(BINCE_CONTRASTIVE_COSINE) ? std::sqrt(squares) : T{1};
       norms->push_back(norm);
-      for (int64_t e = 0; e < c.dim; ++e) x[e] = norm > 0 ? x[e] / norm : 0;
+      for (int64_t e = 0; e < c.dim; ++e) {
+        if (rounding == Rounding::kTf32) x[e] = rounded(x[e], rounding);
+        x[e] = norm > 0 ? x[e] / norm : 0;
+      }
     }
     return rows;
   }
@@ -351,11 +361,10 @@ struct Plain {
         if (scored[p]) g[p] += 2 * T{c.options.regularizer} * raw[p] / pairs;
         g[p] *= T{c.options.grad_loss};
         out.dscale += g[p] * d[p], out.dbias += g[p];
+        const T weight = rounded(T{c.options.scale} * g[p], rounding);
         for (int64_t e = 0; e < c.dim; ++e) {
-          out.dq[static_cast<size_t>(i * c.dim + e)] +=
-              T{c.options.scale} * g[p] * k[static_cast<size_t>(j * c.dim + e)];
-          dk[static_cast<size_t>(j * c.dim + e)] +=
-              T{c.options.scale} * g[p] * q[static_cast<size_t>(i * c.dim + e)];
+          out.dq[static_cast<size_t>(i * c.dim + e)] += weight * k[static_cast<size_t>(j * c.dim + e)];
+          dk[static_cast<size_t>(j * c.dim + e)] += weight * q[static_cast<size_t>(i * c.dim + e)];
         }
       }
     out.dq = through_norm(q, q_norm, out.dq);
@@ -366,8 +375,10 @@ struct Plain {
 };
 
 template <typename T>
-Outcome<T> run_plainly(const Case& c) {
-  return Plain<T>(c).run();
+Outcome<T> run_plainly(const Case& c, Rounding rounding = Rounding::kNone) {
+  Plain<T> plain(c);
+  plain.rounding = rounding;
+  return plain.run();
 }
 
 }  // namespace contrastive_test

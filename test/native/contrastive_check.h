@@ -9,7 +9,8 @@ namespace contrastive_test {
 // The house's rule: twice the largest error that plain float32 makes on the same tensor, plus a few ulps of
 // the tensor's largest value (plain float32 may be lucky on a single number).
 inline void check_close(const std::string& what, const std::vector<float>& actual,
-                        const std::vector<double>& exact, const std::vector<float>& plain, double extra) {
+                        const std::vector<double>& exact, const std::vector<float>& plain, double extra,
+                        double ulps = 5e-7) {
   if (actual.size() != exact.size()) return;  // not wanted
   double error = 0, allowed = 0, size = 0;
   for (size_t i = 0; i < exact.size(); ++i) {
@@ -22,7 +23,7 @@ inline void check_close(const std::string& what, const std::vector<float>& actua
     allowed = std::fmax(allowed, 2 * std::fabs(plain[i] - exact[i]));
     size = std::fmax(size, std::fabs(exact[i]));
   }
-  allowed += 5e-7 * size + 1e-9 + extra;
+  allowed += ulps * size + 1e-9 + extra;
   if (!(error <= allowed)) {
     char text[200];
     std::snprintf(text, sizeof text, "%s: error %.3g, allowed %.3g, size %.3g", what.c_str(), error, allowed,
@@ -46,7 +47,7 @@ inline double rounded_lse_error(const Case& c, const Outcome<double>& exact) {
 
 inline void check_outcome(const Case& c, const std::string& what, const Outcome<float>& actual,
                           const Outcome<double>& exact, const Outcome<float>& plain, double extra,
-                          double loss_extra) {
+                          double loss_extra, Rounding rounding = Rounding::kNone) {
   auto scalar = [&](const char* name, float a, double e, float p, double room) {
     const double allowed = 2 * std::fabs(p - e) + 2e-6 * std::fabs(e) + 1e-9 + room;
     if (!(std::fabs(a - e) <= allowed))
@@ -66,8 +67,10 @@ inline void check_outcome(const Case& c, const std::string& what, const Outcome<
     check_close(what + " row_lse", actual.row_lse, exact.row_lse, plain.row_lse, 0);
   check_close(what + " column_loss", actual.column_loss, exact.column_loss, plain.column_loss, loss_extra);
   check_close(what + " column_lse", actual.column_lse, exact.column_lse, plain.column_lse, 0);
-  check_close(what + " dq", actual.dq, exact.dq, plain.dq, extra);
-  check_close(what + " dk", actual.dk, exact.dk, plain.dk, extra);
+  // Half an ulp of a rounded weight; plain arithmetic may be lucky there too.
+  const double ulps = rounding == Rounding::kBfloat16 ? 0x1p-9 : rounding == Rounding::kTf32 ? 0x1p-11 : 5e-7;
+  check_close(what + " dq", actual.dq, exact.dq, plain.dq, extra, ulps);
+  check_close(what + " dk", actual.dk, exact.dk, plain.dk, extra, ulps);
 }
 
 inline bool same_bits(const Outcome<float>& a, const Outcome<float>& b) {
@@ -99,16 +102,26 @@ inline ScoreRounding score_rounding(const Case& c) {
   return {ulps, ulps * std::fabs(c.options.scale * c.options.grad_loss) * element / norm};
 }
 
-// In every backend, in one call and in two.
-inline void check_everywhere(const Case& c, const ScoreRounding& rounding = {}) {
+// What a backend rounds before its products.
+inline Rounding rounding_of(const Case& c, const std::string& backend) {
+  if (backend != "cuda") return Rounding::kNone;
+  if (c.bfloat16) return Rounding::kBfloat16;
+  return c.has(BINCE_CONTRASTIVE_TF32) ? Rounding::kTf32 : Rounding::kNone;
+}
+
+// In every backend, in one call and in two.  `simulated`: on CUDA too, which takes its time in the simulator.
+inline void check_everywhere(const Case& c, const ScoreRounding& rounding = {}, bool simulated = true) {
   const Outcome<double> exact = run_plainly<double>(c);
   const Outcome<float> plain = run_plainly<float>(c);
   for (const std::string& backend : bince_test::available_backends()) {
+    if (backend == "cuda" && !simulated) continue;
     const bince_test::Context context(backend.c_str(), 2);
-    check_outcome(c, c.name + " " + backend, run_case(context, c), exact, plain, rounding.gradient,
-                  rounding.loss);
-    check_outcome(c, c.name + " " + backend + " split", run_case(context, c, true), exact, plain,
-                  rounding.gradient + rounded_lse_error(c, exact), rounding.loss);
+    const Rounding products = rounding_of(c, backend);
+    const Outcome<float> same = products == Rounding::kNone ? plain : run_plainly<float>(c, products);
+    check_outcome(c, c.name + " " + backend, run_case(context, c), exact, same, rounding.gradient,
+                  rounding.loss, products);
+    check_outcome(c, c.name + " " + backend + " split", run_case(context, c, true), exact, same,
+                  rounding.gradient + rounded_lse_error(c, exact), rounding.loss, products);
   }
 }
 

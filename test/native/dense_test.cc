@@ -58,7 +58,7 @@ void check_matmul(const MatmulCase& t) {
   MatmulData data(t);
   const bince_test::Context ref("ref");
   const std::vector<float> exact = data.result(ref), plain = plain_matmul(data.p, data.before);
-  for (const std::string& backend : bince_test::available_backends()) {
+  for (const std::string& backend : bince_test::cpu_backends()) {
     const bince_test::Context context(backend.c_str(), 2);
     check_against(backend + " " + t.name(), data.result(context), exact, plain);
   }
@@ -121,7 +121,7 @@ TEST(batches_with_gaps) {
   data.p.stride_a = 31;
   data.p.stride_b = 7;
   const std::vector<float> plain = plain_matmul(data.p, data.before);
-  for (const std::string& backend : bince_test::available_backends()) {
+  for (const std::string& backend : bince_test::cpu_backends()) {
     const bince_test::Context context(backend.c_str());
     check_against(backend, data.result(context), plain, plain);
   }
@@ -241,7 +241,7 @@ TEST(convolutions_and_their_derivatives) {
                              dw = data.weight(ref, true);
     const std::vector<float> plain_y = data.plain_forward(), plain_dx = data.plain_input(),
                              plain_dw = data.plain_weight();
-    for (const std::string& backend : bince_test::available_backends()) {
+    for (const std::string& backend : bince_test::cpu_backends()) {
       const bince_test::Context context(backend.c_str(), 2);
       const std::string name = backend + " " + name_of(g);
       check_against(name + ", forward", data.forward(context, true), y, plain_y);
@@ -267,7 +267,7 @@ TEST(without_a_bias) {
   ConvData data(g);
   std::fill(data.bias.begin(), data.bias.end(), 0.0f);
   std::fill(data.input_bias.begin(), data.input_bias.end(), 0.0f);
-  for (const std::string& backend : bince_test::available_backends()) {
+  for (const std::string& backend : bince_test::cpu_backends()) {
     const bince_test::Context context(backend.c_str());
     CHECK(same_bits(data.forward(context, false), data.forward(context, true)));
     CHECK(same_bits(data.input(context, false), data.input(context, true)));
@@ -279,7 +279,7 @@ TEST(without_a_bias) {
 
 TEST(pixels_that_no_window_sees_have_no_gradient) {
   const ConvData data(geometry(1, 5, 5, 2, 1, 1, 3, 3, 0, 0, 4));
-  for (const std::string& backend : bince_test::available_backends()) {
+  for (const std::string& backend : bince_test::cpu_backends()) {
     const bince_test::Context context(backend.c_str());
     const std::vector<float> dx = data.input(context, false);
     for (int64_t i = 0; i < 25; ++i)
@@ -298,7 +298,7 @@ TEST(same_bits_for_any_number_of_threads) {
   const ConvGeometry images[] = {geometry(37, 7, 7, 12, 3, 3, 2, 2, 1, 1, 20),
                                  geometry(1, 29, 31, 8, 3, 3, 1, 1, 1, 1, 32),
                                  geometry(20, 12, 12, 1, 5, 5, 2, 2, 2, 2, 32)};
-  for (const std::string& backend : bince_test::available_backends()) {
+  for (const std::string& backend : bince_test::cpu_backends()) {
     const bince_test::Context one(backend.c_str(), 1);
     for (const int threads : {2, 3, 5}) {
       const bince_test::Context several(backend.c_str(), threads);
@@ -317,7 +317,7 @@ TEST(same_bits_for_any_number_of_threads) {
 }
 
 TEST(values_that_are_not_finite_pass_through) {
-  for (const std::string& backend : bince_test::available_backends()) {
+  for (const std::string& backend : bince_test::cpu_backends()) {
     const bince_test::Context context(backend.c_str());
     MatmulData data({1, 13, 17, 5, false, false, false, false, false, false});
     data.a[3 * 5 + 2] = NAN;

@@ -180,6 +180,10 @@ TEST(workspaces_are_device_memory_with_room_for_the_report) {
     CHECK(run.workspace == static_cast<char*>(launch->workspace) + 64);
     CHECK(run.stream == bince_context_stream(context));
     CHECK_OK(launch.finish());
+    const int32_t cancel = 1;
+    launch->cancel = &cancel;
+    CHECK_EQ(bince::begin_run(context, launch, 128, &run), BINCE_CANCELLED);
+    launch->cancel = nullptr;
     bince_launch moved = *static_cast<const bince_launch*>(launch);
     moved.workspace = static_cast<char*>(moved.workspace) + 32;
     moved.workspace_bytes -= 32;

@@ -1,5 +1,5 @@
-// Cases of the factorised model for the native tests: random inputs, a call of the C ABI with sentinels
-// around every output, and the same model done plainly in float32.
+// Cases of the factorised model for the native tests: random inputs, a call of the C ABI on a context's
+// memory, and the same model done plainly in float32.
 #ifndef BINCE_TEST_NATIVE_ENTROPY_CASE_H_
 #define BINCE_TEST_NATIVE_ENTROPY_CASE_H_
 
@@ -11,28 +11,9 @@
 #include "native/entropy/entropy_check.h"
 #include "native/entropy/factorized_network.h"
 #include "native/entropy/philox.h"
-#include "test/native/harness.h"
+#include "test/native/device_case.h"
 
 namespace bince_test {
-
-constexpr float kSentinel = 12345.5f;
-
-// A float32 output with sentinels before and behind.
-class Guarded {
- public:
-  explicit Guarded(int64_t size) : data_(static_cast<size_t>(size) + 32, kSentinel), size_(size) {}
-  float* data() { return data_.data() + 16; }
-  std::vector<float> values() const { return {data_.begin() + 16, data_.begin() + 16 + size_}; }
-  bool intact() const {
-    for (int i = 0; i < 16; ++i)
-      if (data_[i] != kSentinel || data_[16 + size_ + i] != kSentinel) return false;
-    return true;
-  }
-
- private:
-  std::vector<float> data_;
-  int64_t size_;
-};
 
 struct Tensor {
   bince_tensor tensor = {};
@@ -66,6 +47,7 @@ struct Case {
   std::vector<int32_t> filters;
   uint64_t seed = 0x123456789abcull, first_row = 5;
   float dbits = 0.75f;
+  bool bfloat16 = false;  // x is given as that; see cut_to_bfloat16
   std::vector<float> x, params, log_gain, shift, medians, dbits_per_row, dlikelihood;
 
   Case(int64_t rows, int64_t channels, int64_t inner, int32_t mode, std::vector<int32_t> widths,
@@ -90,6 +72,8 @@ struct Case {
     fill(&dlikelihood, N * C * I, 0, 1);
   }
 
+  void cut_to_bfloat16();
+
   bince::Widths widths_of() const {
     return bince::make_widths(filters.data(), static_cast<int>(filters.size()));
   }
@@ -99,20 +83,35 @@ struct Case {
   Outputs plainly() const;
 };
 
+inline uint16_t upper_half(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  return static_cast<uint16_t>(bits >> 16);
+}
+
+// x's values cut to bfloat16, and given as that.
+inline void Case::cut_to_bfloat16() {
+  bfloat16 = true;
+  for (float& value : x) {
+    const uint32_t bits = static_cast<uint32_t>(upper_half(value)) << 16;
+    std::memcpy(&value, &bits, sizeof value);
+  }
+}
+
 inline bince_status Case::run(bince_context* context, bool backward, Outputs* out,
                               const int32_t* cancel) const {
-  const int64_t P = widths_of().parameters, T = N * C * I;
-  const auto input = [](const std::vector<float>& from) { return const_cast<float*>(from.data()); };
-  Guarded bits_per_row(N), likelihood(T), values(T), dx(T), dparams(P * C), dlog_gain(C), dshift(C);
-  using bince::kFloat32;
-  Tensor tx(input(x), kFloat32, {N, C, I}), tparams(input(params), kFloat32, {P, C});
-  Tensor tgain(input(log_gain), kFloat32, {C}), tshift(input(shift), kFloat32, {C});
-  Tensor tmedians(input(medians), kFloat32, {C}), trow(input(dbits_per_row), kFloat32, {N});
-  Tensor tlik(input(dlikelihood), kFloat32, {N, C, I});
-  Tensor obits(&out->bits, bince::kFloat64, {1}), orow(bits_per_row.data(), kFloat32, {N});
-  Tensor olik(likelihood.data(), kFloat32, {N, C, I}), ovalues(values.data(), kFloat32, {N, C, I});
-  Tensor odx(dx.data(), kFloat32, {N, C, I}), odparams(dparams.data(), kFloat32, {P, C});
-  Tensor ogain(dlog_gain.data(), kFloat32, {C}), oshift(dshift.data(), kFloat32, {C});
+  const int64_t P = widths_of().parameters;
+  const size_t T = static_cast<size_t>(N * C * I), rows = static_cast<size_t>(N);
+  const size_t channels = static_cast<size_t>(C);
+  std::vector<uint16_t> halves;
+  for (size_t i = 0; bfloat16 && i < T; ++i) halves.push_back(upper_half(x[i]));
+  DeviceArray<uint16_t> ihalves(context, halves);
+  DeviceArray<float> ix(context, x), iparams(context, params), igain(context, log_gain);
+  DeviceArray<float> ishift(context, shift), imedians(context, medians), irow(context, dbits_per_row);
+  DeviceArray<float> ilik(context, dlikelihood);
+  DeviceArray<double> obits(context, size_t{1});
+  DeviceArray<float> orow(context, rows), olik(context, T), ovalues(context, T), odx(context, T);
+  DeviceArray<float> odparams(context, params.size()), ogain(context, channels), oshift(context, channels);
   const bince_factorized_options options = {sizeof options,
                                             quantize,
                                             seed,
@@ -121,31 +120,37 @@ inline bince_status Case::run(bince_context* context, bool backward, Outputs* ou
                                             dbits,
                                             filters.data(),
                                             static_cast<int32_t>(filters.size())};
-  const bince_factorized_inputs inputs = {sizeof inputs,  &tx.tensor,       &tparams.tensor, &tgain.tensor,
-                                          &tshift.tensor, &tmedians.tensor, &trow.tensor,    &tlik.tensor};
-  const bince_factorized_outputs outputs = {sizeof outputs,   &obits.tensor,   &orow.tensor,
-                                            &olik.tensor,     &ovalues.tensor, &odx.tensor,
-                                            &odparams.tensor, &ogain.tensor,   &oshift.tensor};
+  const bince_factorized_inputs inputs = {
+      sizeof inputs,          bfloat16 ? ihalves.tensor({N, C, I}) : ix.tensor({N, C, I}),
+      iparams.tensor({P, C}), igain.tensor(),
+      ishift.tensor(),        imedians.tensor(),
+      irow.tensor(),          ilik.tensor({N, C, I})};
+  const bince_factorized_outputs outputs = {sizeof outputs,
+                                            obits.tensor(),
+                                            orow.tensor(),
+                                            olik.tensor({N, C, I}),
+                                            ovalues.tensor({N, C, I}),
+                                            odx.tensor({N, C, I}),
+                                            odparams.tensor({P, C}),
+                                            ogain.tensor(),
+                                            oshift.tensor()};
   size_t bytes = 0;
   const auto sizes = backward ? bince_factorized_backward_workspace : bince_factorized_forward_workspace;
   BINCE_RETURN_IF_ERROR(sizes(context, &options, &inputs, &outputs, &bytes));
-  const std::vector<char> room(bytes + 64 + 16, 0x5a);
-  char* workspace = const_cast<char*>(room.data());
-  workspace += (64 - reinterpret_cast<uintptr_t>(workspace) % 64) % 64;
-  const bince_launch launch = {nullptr, workspace, bytes, cancel};
+  DeviceLaunch launch(context, bytes);
+  launch->cancel = cancel;
   const auto call = backward ? bince_factorized_backward : bince_factorized_forward;
-  const bince_status status = call(context, &options, &inputs, &outputs, &launch);
-  for (int i = 0; i < 16; ++i) CHECK_EQ(workspace[bytes + i], 0x5a);
-  for (const Guarded* guarded : {&bits_per_row, &likelihood, &values, &dx, &dparams, &dlog_gain, &dshift})
-    CHECK(guarded->intact());
-  out->bits_per_row = bits_per_row.values();
-  out->likelihood = likelihood.values();
-  out->values = values.values();
-  out->dx = dx.values();
-  out->dparams = dparams.values();
-  out->dlog_gain = dlog_gain.values();
-  out->dshift = dshift.values();
-  return status;
+  BINCE_RETURN_IF_ERROR(call(context, &options, &inputs, &outputs, launch));
+  BINCE_RETURN_IF_ERROR(launch.finish());
+  out->bits = obits.read()[0];
+  out->bits_per_row = orow.read();
+  out->likelihood = olik.read();
+  out->values = ovalues.read();
+  out->dx = odx.read();
+  out->dparams = odparams.read();
+  out->dlog_gain = ogain.read();
+  out->dshift = oshift.read();
+  return BINCE_OK;
 }
 
 // float32 by the C library's functions, one lane.

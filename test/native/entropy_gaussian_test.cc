@@ -5,9 +5,9 @@
 
 using bince_test::available_backends;
 using bince_test::Context;
-using bince_test::Guarded;
+using bince_test::DeviceArray;
+using bince_test::DeviceLaunch;
 using bince_test::relative_error;
-using bince_test::Tensor;
 
 namespace {
 
@@ -40,37 +40,31 @@ struct GaussianCase {
 };
 
 bince_status GaussianCase::run(bince_context* context, GaussianOutputs* out) const {
-  const auto input = [](const std::vector<float>& from) { return const_cast<float*>(from.data()); };
-  using bince::kFloat32;
-  Guarded bits_per_row(N), likelihood(N * J), values(N * J), dy(N * J), dmean(N * J), dscale(N * J);
-  Tensor ty(input(y), kFloat32, {N, J}), tmean(input(mean), kFloat32, {N, J});
-  Tensor tscale(input(scale), kFloat32, {N, J}), trow(input(dbits_per_row), kFloat32, {N});
-  Tensor tlik(input(dlikelihood), kFloat32, {N, J}), obits(&out->bits, bince::kFloat64, {1});
-  Tensor orow(bits_per_row.data(), kFloat32, {N}), olik(likelihood.data(), kFloat32, {N, J});
-  Tensor ovalues(values.data(), kFloat32, {N, J}), ody(dy.data(), kFloat32, {N, J});
-  Tensor odmean(dmean.data(), kFloat32, {N, J}), odscale(dscale.data(), kFloat32, {N, J});
+  const size_t T = static_cast<size_t>(N * J);
+  DeviceArray<float> iy(context, y), imean(context, mean), iscale(context, scale);
+  DeviceArray<float> irow(context, dbits_per_row), ilik(context, dlikelihood);
+  DeviceArray<double> obits(context, size_t{1});
+  DeviceArray<float> orow(context, static_cast<size_t>(N)), olik(context, T), ovalues(context, T);
+  DeviceArray<float> ody(context, T), odmean(context, T), odscale(context, T);
   const bince_gaussian_options options = {sizeof options, quantize, 99, first_row, 0, 0, 0.5};
-  const bince_gaussian_inputs inputs = {sizeof inputs,  &ty.tensor,   &tmean.tensor,
-                                        &tscale.tensor, &trow.tensor, &tlik.tensor};
-  const bince_gaussian_outputs outputs = {sizeof outputs,  &obits.tensor, &orow.tensor,   &olik.tensor,
-                                          &ovalues.tensor, &ody.tensor,   &odmean.tensor, &odscale.tensor};
+  const bince_gaussian_inputs inputs = {sizeof inputs,         iy.tensor({N, J}), imean.tensor({N, J}),
+                                        iscale.tensor({N, J}), irow.tensor(),     ilik.tensor({N, J})};
+  const bince_gaussian_outputs outputs = {sizeof outputs,        obits.tensor(),         orow.tensor(),
+                                          olik.tensor({N, J}),   ovalues.tensor({N, J}), ody.tensor({N, J}),
+                                          odmean.tensor({N, J}), odscale.tensor({N, J})};
   size_t bytes = 0;
   BINCE_RETURN_IF_ERROR(bince_gaussian_workspace(context, &options, &inputs, &outputs, &bytes));
-  std::vector<char> room(bytes + 128, 0x5a);
-  char* workspace = room.data();
-  workspace += (64 - reinterpret_cast<uintptr_t>(workspace) % 64) % 64;
-  const bince_launch launch = {nullptr, workspace, bytes, nullptr};
-  const bince_status status = bince_gaussian_backward(context, &options, &inputs, &outputs, &launch);
-  for (int i = 0; i < 64; ++i) CHECK_EQ(workspace[bytes + i], 0x5a);
-  for (const Guarded* guarded : {&bits_per_row, &likelihood, &values, &dy, &dmean, &dscale})
-    CHECK(guarded->intact());
-  out->bits_per_row = bits_per_row.values();
-  out->likelihood = likelihood.values();
-  out->values = values.values();
-  out->dy = dy.values();
-  out->dmean = dmean.values();
-  out->dscale = dscale.values();
-  return status;
+  const DeviceLaunch launch(context, bytes);
+  BINCE_RETURN_IF_ERROR(bince_gaussian_backward(context, &options, &inputs, &outputs, launch));
+  BINCE_RETURN_IF_ERROR(launch.finish());
+  out->bits = obits.read()[0];
+  out->bits_per_row = orow.read();
+  out->likelihood = olik.read();
+  out->values = ovalues.read();
+  out->dy = ody.read();
+  out->dmean = odmean.read();
+  out->dscale = odscale.read();
+  return BINCE_OK;
 }
 
 float plain_cdf(float x) {

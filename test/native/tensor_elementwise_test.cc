@@ -68,7 +68,7 @@ TEST(functions_are_accurate_over_their_range) {
     const Floats dy(x.size(), 1.0f);
     Machine reference("ref", 1);
     const Floats expected = unary_on(reference, range.op, 1, 0, x, dy)[0];
-    for (const std::string& backend : available_backends()) {
+    for (const std::string& backend : cpu_backends()) {
       Machine machine(backend, 1);
       const Floats actual = unary_on(machine, range.op, 1, 0, x, dy)[0];
       double worst = 0;
@@ -253,7 +253,7 @@ TEST(strided_copies) {
 
 TEST(conversion_rounds_to_nearest) {
   const Floats x = {0.5f, 1.5f, -2.5f, 3e9f, -3e9f, kNaN, kInfinity, 7.49f, 2147483520.0f};
-  for (const std::string& backend : available_backends()) {
+  for (const std::string& backend : cpu_backends()) {
     Machine machine(backend, 1);
     int32_t y[9];
     machine.ops().convert({kF32, kI32, 1.0f, 9, x.data(), y}, machine.run());
@@ -303,7 +303,7 @@ TEST(random_numbers_are_the_same_everywhere) {
 }
 
 TEST(random_numbers_are_uniform_and_normal) {
-  Machine machine(available_backends()[0], 2);
+  Machine machine(cpu_backends()[0], 2);
   constexpr int64_t kCount = 1 << 20;
   Floats x(kCount);
   machine.ops().random({0, 0, 1, 42, 0, kCount, x.data()}, machine.run());

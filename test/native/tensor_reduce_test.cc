@@ -64,7 +64,7 @@ TEST(sums_of_squares_and_the_first_bad_element) {
     const Floats x = random_floats(n, 9);
     Machine reference("ref", 1);
     const double expected = reference.ops().sum_squares(x.data(), n, reference.run(column_workspace(n, 1)));
-    for (const std::string& backend : available_backends()) {
+    for (const std::string& backend : cpu_backends()) {
       Machine one(backend, 1), three(backend, 3);
       const double sum = one.ops().sum_squares(x.data(), n, one.run(column_workspace(n, 1)));
       CHECK_NEAR(sum, expected, 1e-6 * expected);
@@ -79,7 +79,7 @@ TEST(sums_of_squares_and_the_first_bad_element) {
     }
   }
   const Floats large = {1e30f, 1e30f}, small = {1e-30f, 1e-30f};
-  for (const std::string& backend : available_backends()) {
+  for (const std::string& backend : cpu_backends()) {
     Machine m(backend, 1);
     CHECK_NEAR(m.ops().sum_squares(large.data(), 2, m.run(column_workspace(2, 1))), 2e60, 1e54);
     CHECK_NEAR(m.ops().sum_squares(small.data(), 2, m.run(column_workspace(2, 1))), 2e-60, 1e-66);

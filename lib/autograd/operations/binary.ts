@@ -3,7 +3,7 @@ import { invalidArgument } from '../../errors.js';
 import { native } from '../../native.js';
 import { broadcastShape, broadcastWalk, sameShape } from '../../tensor/shapes.js';
 import { emptyTensor, Tensor } from '../../tensor/tensor.js';
-import { checkFinite, checkTensor } from '../arguments.js';
+import { checkFinite, checkOneDevice, checkTensor } from '../arguments.js';
 import { record } from '../tape.js';
 import { abs, affine, clamp, exp, log, neg, power, reciprocal, square } from './elementwise.js';
 import { mean, sumTo } from './reduce.js';
@@ -26,6 +26,7 @@ const codes = {
 
 /** An operation by name, off the tape: for derivatives. */
 export function binaryOf(name: keyof typeof codes, x: Tensor, y: Tensor): Tensor {
+  if (x instanceof Tensor && y instanceof Tensor && x.device !== y.device) checkOneDevice(name, x, y);
   checkTensor(name, x);
   checkTensor(name, y);
   const shape = broadcastShape(name, x.shape, y.shape);

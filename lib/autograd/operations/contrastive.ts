@@ -1,11 +1,12 @@
 /** InfoNCE and its family as differentiable operations: the fused kernel of lib/kernels on tensors. */
 import { BinceError, invalidArgument } from '../../errors.js';
-import { contrastiveNumbers, type InfoNCEOptions, type LinePair } from '../../kernels/contrastive.js';
+import type { InfoNCEOptions, LinePair } from '../../kernels/contrastive.js';
+import { contrastiveNumbers } from '../../kernels/contrastive_numbers.js';
 import { native } from '../../native.js';
-import { describeShape, flatWalk, sameShape } from '../../tensor/shapes.js';
-import type { DType, Handle } from '../../tensor/storage.js';
-import { emptyTensor, Tensor } from '../../tensor/tensor.js';
-import { checkTensor } from '../arguments.js';
+import { describeShape, sameShape } from '../../tensor/shapes.js';
+import type { Handle } from '../../tensor/storage.js';
+import { emptyTensor, type Shape, Tensor } from '../../tensor/tensor.js';
+import { checkOneDevice, checkPlacedTensor, checkTensor } from '../arguments.js';
 import { record, willRecord } from '../tape.js';
 import { mul } from './binary.js';
 import { normalize } from './normalization.js';
@@ -56,6 +57,9 @@ type Numbers = Omit<ContrastiveOptions, 'scale' | 'bias' | 'temperature'> & { sc
  * InfoNCE of queries q [N, D] against keys k [M, D]: the mean (or sum) over rows of -log softmax of the row's positive,
  * in nats, without the matrix of scores. See lib/kernels' infoNCE for the options. Throws BINCE_INVALID_VALUE, naming
  * the row, for a NaN or infinity.
+ *
+ * q and k are float32 or bfloat16, with gradients of float32. Where they are on a CUDA device, so must be the other
+ * tensors (arrays are copied over); gradients of q and k stay there, the loss and a learned scale are on the CPU.
  */
 export function infoNCE(q: Tensor, k: Tensor, options: ContrastiveOptions = {}): Tensor {
   const { temperature, scale: givenScale, bias = 0, ...rest } = options;
@@ -68,12 +72,18 @@ export function infoNCE(q: Tensor, k: Tensor, options: ContrastiveOptions = {}):
   checkVectors('k', k);
   if (k.shape[1] !== q.shape[1])
     invalidArgument('infoNCE: k', `rows of ${q.shape[1]} elements as q`, describeShape(k.shape));
+  if (k.dtype !== q.dtype) invalidArgument('infoNCE: k', `${q.dtype} as q`, k.toString());
+  checkOneDevice('infoNCE', q, k, rest.queue, ...Object.values(linesOf(rest)));
+  if (q.device !== 'cpu' || q.dtype === 'bfloat16')
+    return direct(q, k, rest, oneElement('scale', scale), oneElement('bias', bias));
   if (!(scale instanceof Tensor) && !(bias instanceof Tensor)) return fused(q, k, { ...rest, scale, bias });
   return folded(q, k, rest, scale, bias);
 }
 
 function checkVectors(name: string, value: Tensor): void {
-  checkTensor(`infoNCE: ${name}`, value);
+  const { dtype } = checkPlacedTensor(`infoNCE: ${name}`, value);
+  if (dtype !== 'float32' && dtype !== 'bfloat16')
+    invalidArgument(`infoNCE: ${name}`, 'a float32 or bfloat16 tensor', value.toString());
   if (value.rank !== 2 || value.size === 0)
     invalidArgument(`infoNCE: ${name}`, 'shape [rows, dim]', describeShape(value.shape));
 }
@@ -112,7 +122,8 @@ function folded(
   });
 }
 
-function oneElement(name: string, value: Tensor): Tensor {
+function oneElement<T extends number | Tensor>(name: string, value: T): T {
+  if (!(value instanceof Tensor)) return value;
   checkTensor(`infoNCE: ${name}`, value);
   if (value.size !== 1 || value.rank > 1)
     invalidArgument(`infoNCE: ${name}`, 'a number or a tensor of one element', describeShape(value.shape));
@@ -126,41 +137,83 @@ function withOnes(x: Tensor): Tensor {
 }
 
 function fused(q: Tensor, k: Tensor, options: Numbers): Tensor {
+  const wanted = { q: willRecord(q), k: willRecord(k), scale: false, bias: false };
+  const { scalars, dq, dk } = run(q, k, options, wanted);
+  const loss = element(scalars, 0);
+  scalars.dispose();
+  const saved = [dq, dk].filter((each) => each !== undefined);
+  const part = (gradient: Tensor | undefined, dy: Tensor) => gradient && multiplied(gradient, dy, 1, []);
+  return record('infoNCE', [q, k], loss, (dy) => [part(dq, dy), part(dk, dy)], saved);
+}
+
+// A scale and a bias that are tensors are read, and get the kernel's own gradients. On a device nothing multiplies
+// gradients afterwards: they are computed again where the loss is not the root itself.
+function direct(
+  q: Tensor,
+  k: Tensor,
+  options: Omit<Numbers, 'scale' | 'bias'>,
+  scale: number | Tensor,
+  bias: number | Tensor,
+): Tensor {
+  const value = (x: number | Tensor) => (x instanceof Tensor ? x.item() : x);
+  const learned = (x: number | Tensor) => x instanceof Tensor && willRecord(x);
+  const wanted = { q: willRecord(q), k: willRecord(k), scale: learned(scale), bias: learned(bias) };
+  const numbers = { ...options, scale: value(scale), bias: value(bias) };
+  const first = run(q, k, numbers, wanted);
+  const loss = element(first.scalars, 0);
+  const saved = [first.scalars, first.dq, first.dk].filter((each) => each !== undefined);
+  const inputs = [q, k, scale, bias].filter((each) => each instanceof Tensor);
+  const derivative = (dy: Tensor) => {
+    const gradLoss = dy.item();
+    const { scalars, dq, dk } = gradLoss === 1 ? first : run(q, k, { ...numbers, gradLoss }, wanted);
+    const at = (x: number | Tensor, index: number) =>
+      x instanceof Tensor
+        ? [wanted[index === 2 ? 'scale' : 'bias'] ? element(scalars, index, x.shape) : undefined]
+        : [];
+    return [dq, dk, ...at(scale, 2), ...at(bias, 3)];
+  };
+  return record('infoNCE', inputs, loss, derivative, saved);
+}
+
+type Wanted = Readonly<Record<'q' | 'k' | 'scale' | 'bias', boolean>>;
+
+// One call of the kernel: loss, regularizer, dscale and dbias as a tensor on the CPU, the gradients where q is.
+function run(q: Tensor, k: Tensor, options: Numbers & { gradLoss?: number }, wanted: Wanted) {
   const [rows, dim] = q.shape as [number, number];
   const keys = k.shape[0]!;
-  const { queue, groups, ids } = options;
+  const { queue } = options;
   if (queue !== undefined) {
     checkVectors('queue', queue);
     if (queue.shape[1] !== dim)
       invalidArgument('infoNCE: queue', `rows of ${dim} elements`, describeShape(queue.shape));
   }
   const columns = keys + (queue?.shape[0] ?? 0);
-  const symmetric = options.symmetric === true;
-  const [recordQ, recordK] = [willRecord(q), willRecord(k)];
-  const dq = recordQ ? emptyTensor(q.shape, 'infoNCE') : undefined;
-  const dk = recordK ? emptyTensor(k.shape, 'infoNCE') : undefined;
-  // loss, regularizer, and the gradients of scale and bias, which are numbers here.
+  const given = linesOf(options);
+  const gradients = (['scale', 'bias'] as const).filter((name) => wanted[name]);
+  const numbers = contrastiveNumbers(
+    { ...(options as InfoNCEOptions), dim, gradients },
+    rows,
+    keys,
+    queue?.shape[0] ?? 0,
+  );
+  const dq = wanted.q ? emptyTensor(q.shape, 'infoNCE', 'float32', q.device) : undefined;
+  const dk = wanted.k ? emptyTensor(k.shape, 'infoNCE', 'float32', k.device) : undefined;
   const scalars = emptyTensor([4], 'infoNCE');
   const lines = [rows, rows, columns, columns]
-    .slice(0, symmetric ? 4 : 2)
-    .map((length) => emptyTensor([length], 'infoNCE'));
+    .slice(0, options.symmetric === true ? 4 : 2)
+    .map((length) => emptyTensor([length], 'infoNCE', 'float32', q.device));
   native().contrastiveSync(
-    contrastiveNumbers(
-      { ...(options as InfoNCEOptions), dim, gradients: false },
-      rows,
-      keys,
-      queue?.shape[0] ?? 0,
-    ),
+    numbers,
     q.handle,
     k.handle,
     queue?.handle,
-    line('positive', options.positive, 'int32', rows),
-    line('groups.rows', groups?.rows, 'int32', rows),
-    line('groups.columns', groups?.columns, 'int32', columns),
-    line('ids.rows', ids?.rows, 'int32', rows),
-    line('ids.columns', ids?.columns, 'int32', columns),
-    line('rowWeight', options.rowWeight, 'float32', rows),
-    line('columnWeight', options.columnWeight, 'float32', columns),
+    line('positive', given.positive, 'int32', rows),
+    line('groups.rows', given.groupRows, 'int32', rows),
+    line('groups.columns', given.groupColumns, 'int32', columns),
+    line('ids.rows', given.idRows, 'int32', rows),
+    line('ids.columns', given.idColumns, 'int32', columns),
+    line('rowWeight', given.rowWeight, 'float32', rows),
+    line('columnWeight', given.columnWeight, 'float32', columns),
     scalars.handle,
     lines[0]!.handle,
     options.denominator === 'sigmoid' ? undefined : lines[1]!.handle,
@@ -170,25 +223,32 @@ function fused(q: Tensor, k: Tensor, options: Numbers): Tensor {
     dk?.handle,
   );
   for (const each of lines) each.dispose();
-  const loss = firstOf(scalars);
-  const saved = [dq, dk].filter((each) => each !== undefined);
-  const part = (gradient: Tensor | undefined, dy: Tensor) => gradient && multiplied(gradient, dy, 1, []);
-  return record('infoNCE', [q, k], loss, (dy) => [part(dq, dy), part(dk, dy)], saved);
+  return { scalars, dq, dk };
 }
 
-// Element 0 as a scalar of its own; frees the rest.
-function firstOf(scalars: Tensor): Tensor {
-  const loss = emptyTensor([], 'infoNCE');
-  const { dims, x, y } = flatWalk(1);
-  native().copyStridedSync(scalars.handle, 0, x, loss.handle, 0, y, dims, false);
-  scalars.dispose();
-  return loss;
+function linesOf({ positive, groups, ids, rowWeight, columnWeight }: Omit<Numbers, 'scale' | 'bias'>) {
+  return {
+    positive,
+    groupRows: groups?.rows,
+    groupColumns: groups?.columns,
+    idRows: ids?.rows,
+    idColumns: ids?.columns,
+    rowWeight,
+    columnWeight,
+  };
+}
+
+// An element of the scalars as a tensor of its own.
+function element(scalars: Tensor, index: number, shape: Shape = []): Tensor {
+  const x = emptyTensor(shape, 'infoNCE');
+  native().storageCopy(scalars.handle, index, x.handle, 0, 1);
+  return x;
 }
 
 function line<T extends Int32Array | Float32Array>(
   name: string,
   value: T | Tensor | undefined,
-  dtype: Exclude<DType, 'uint8'>,
+  dtype: 'int32' | 'float32',
   length: number,
 ): T | Handle | undefined {
   if (value === undefined) return undefined;

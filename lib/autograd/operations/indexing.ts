@@ -1,6 +1,7 @@
 /** Rows by index, and conversions between types. */
 import { invalidArgument } from '../../errors.js';
 import { native } from '../../native.js';
+import { toBfloat16 } from '../../tensor/bfloat16.js';
 import { describeShape, elementsOf } from '../../tensor/shapes.js';
 import { type DType, emptyTensor, type Tensor } from '../../tensor/tensor.js';
 import { checkAnyTensor, checkFinite, checkTensor } from '../arguments.js';
@@ -25,13 +26,31 @@ export function gatherRows(x: Tensor, index: Tensor): Tensor {
   });
 }
 
-/** x as another type: int32 and uint8 to float32, times `scale`; float32 to int32, to the nearest. No gradient. */
+/**
+ * x as another type: int32 and uint8 to float32, times `scale`; float32 to int32, to the nearest; float32 to bfloat16
+ * and back, rounded half to even. Only between the last two is there a gradient, which is float32.
+ */
 export function convert(x: Tensor, dtype: DType, scale = 1): Tensor {
   checkAnyTensor('convert', x);
-  const known = dtype === 'float32' ? x.dtype !== 'float32' : dtype === 'int32' && x.dtype === 'float32';
+  if (scale === 1 && x.dtype === 'float32' && dtype === 'bfloat16') return converted(x, 'bfloat16');
+  if (scale === 1 && x.dtype === 'bfloat16' && dtype === 'float32') return converted(x, 'float32');
+  const known =
+    dtype === 'float32'
+      ? x.dtype === 'int32' || x.dtype === 'uint8'
+      : dtype === 'int32' && x.dtype === 'float32';
   if (!known)
-    invalidArgument('convert', 'int32 or uint8 to float32, or float32 to int32', `${x.dtype} to ${dtype}`);
+    invalidArgument(
+      'convert',
+      'int32 or uint8 to float32, float32 to int32, or float32 to bfloat16 and back without a scale',
+      `${x.dtype} to ${dtype}`,
+    );
   const y = emptyTensor(x.shape, 'convert', dtype);
   native().convertSync(x.handle, y.handle, checkFinite('convert: scale', scale));
   return y;
+}
+
+function converted(x: Tensor, dtype: 'float32' | 'bfloat16'): Tensor {
+  const y = emptyTensor(x.shape, 'convert', dtype);
+  y.write(dtype === 'float32' ? x.floats() : toBfloat16(x.floats()));
+  return record('convert', [x], y, (dy) => [dy]);
 }

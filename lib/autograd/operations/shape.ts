@@ -1,4 +1,5 @@
 /** Operations that move elements and compute nothing; they take every type. */
+import type { DeviceName } from '../../device/choice.js';
 import { BinceError, invalidArgument } from '../../errors.js';
 import { native } from '../../native.js';
 import {
@@ -11,12 +12,12 @@ import {
   stridesOf,
 } from '../../tensor/shapes.js';
 import { aliasTensor, emptyTensor, type Shape, type Tensor } from '../../tensor/tensor.js';
-import { checkAnyTensor, checkWhole } from '../arguments.js';
+import { checkAnyTensor, checkOneDevice, checkPlacedTensor, checkWhole } from '../arguments.js';
 import { record } from '../tape.js';
 
 /** The same elements, in the same memory, with another shape; one size may be -1 and follows from the others. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
-  checkAnyTensor('reshape', x);
+  checkPlacedTensor('reshape', x);
   const open = shape.indexOf(-1);
   let to: number[];
   if (open < 0) to = checkShape('reshape: shape', shape);
@@ -38,7 +39,7 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 
 /** The axes from `axis` on made one; by default all but the first. */
 export function flatten(x: Tensor, axis = 1): Tensor {
-  checkAnyTensor('flatten', x);
+  checkPlacedTensor('flatten', x);
   const first = checkAxis('flatten', axis, x.rank + 1);
   return reshape(x, [...x.shape.slice(0, first), elementsOf(x.shape.slice(first))]);
 }
@@ -80,14 +81,20 @@ export function transpose(x: Tensor): Tensor {
 // Copies the box of the given sizes, from the element `first` of x to the element `at` of y.
 function copyBox(x: Tensor, first: number, y: Tensor, at: number, sizes: Shape): void {
   if (elementsOf(sizes) === 0) return;
+  if (x.device !== 'cpu') {
+    // Whole rows: the callers see to it.
+    native().storageCopy(x.handle, first, y.handle, at, elementsOf(sizes));
+    return;
+  }
   const walk = stridedWalk(sizes, stridesOf(x.shape), stridesOf(y.shape));
   native().copyStridedSync(x.handle, first, walk.x, y.handle, at, walk.y, walk.dims, false);
 }
 
-/** Elements start to end - 1 of an axis; negative ones count from the end. */
+/** Elements start to end - 1 of an axis, on a device of the first one; negative ones count from the end. */
 export function slice(x: Tensor, axis: number, start: number, end?: number): Tensor {
-  checkAnyTensor('slice', x);
+  checkPlacedTensor('slice', x);
   const along = checkAxis('slice', axis, x.rank);
+  if (along !== 0) checkAnyTensor('slice', x);
   const size = x.shape[along]!;
   const from = (value: number) => (value < 0 ? value + size : value);
   const [first, last] = [from(start), from(end ?? size)];
@@ -99,28 +106,31 @@ export function slice(x: Tensor, axis: number, start: number, end?: number): Ten
     );
   const shape = x.shape.map((each, i) => (i === along ? last - first : each));
   const at = first * stridesOf(x.shape)[along]!;
-  const y = emptyTensor(shape, 'slice', x.dtype);
+  const y = emptyTensor(shape, 'slice', x.dtype, x.device);
   copyBox(x, at, y, 0, shape);
   return record('slice', [x], y, (dy) => {
-    const dx = filled(x.shape, 0);
+    const dx = filled(x.shape, 0, dy.device);
     copyBox(dy, 0, dx, at, shape);
     return [dx];
   });
 }
 
-function filled(shape: Shape, value: number): Tensor {
-  const x = emptyTensor(shape, 'fill');
+function filled(shape: Shape, value: number, device: DeviceName = 'cpu'): Tensor {
+  const x = emptyTensor(shape, 'fill', 'float32', device);
+  if (device !== 'cpu') return x.write(new Float32Array(x.size).fill(value));
   native().fillSync(x.handle, value);
   return x;
 }
 
-/** Tensors of equal shapes, except along the axis, one behind the other. */
+/** Tensors of equal shapes, except along the axis, one behind the other; on a device along the first axis alone. */
 export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
   if (!Array.isArray(tensors) || tensors.length === 0)
     invalidArgument('concat', 'an array of at least one tensor', tensors);
-  const parts = tensors.map((each) => checkAnyTensor('concat', each));
+  const parts = tensors.map((each) => checkPlacedTensor('concat', each));
   const first = parts[0]!;
   const along = checkAxis('concat', axis, first.rank);
+  checkOneDevice('concat', first, ...parts);
+  if (along !== 0) checkAnyTensor('concat', first);
   const without = (shape: Shape) => shape.map((size, i) => (i === along ? 0 : size));
   for (const each of parts)
     if (each.dtype !== first.dtype || !sameShape(without(each.shape), without(first.shape)))
@@ -133,6 +143,7 @@ export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
     first.shape.map((size, i) => (i === along ? total : size)),
     'concat',
     first.dtype,
+    first.device,
   );
   const step = stridesOf(y.shape)[along]!;
   let at = 0;
@@ -145,7 +156,7 @@ export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
   return record('concat', parts, y, (dy) =>
     parts.map((each, i) => {
       if (!each.requiresGrad) return undefined;
-      const dx = emptyTensor(each.shape, 'concat');
+      const dx = emptyTensor(each.shape, 'concat', 'float32', dy.device);
       copyBox(dy, places[i]!, dx, 0, each.shape);
       return dx;
     }),
@@ -156,10 +167,10 @@ export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
 export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
   if (!Array.isArray(tensors) || tensors.length === 0)
     invalidArgument('stack', 'an array of at least one tensor', tensors);
-  const rank = checkAnyTensor('stack', tensors[0]).rank;
+  const rank = checkPlacedTensor('stack', tensors[0]).rank;
   const along = checkAxis('stack', axis, rank + 1);
   const widened = tensors.map((each) => {
-    const shape = [...checkAnyTensor('stack', each).shape];
+    const shape = [...checkPlacedTensor('stack', each).shape];
     shape.splice(along, 0, 1);
     return reshape(each, shape);
   });

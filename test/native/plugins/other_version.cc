@@ -1,5 +1,5 @@
 // A CUDA library of another version than the core's.
-#include "native/cuda/cuda_plugin.h"
+#include "native/cuda/plugin_version.h"
 
 extern "C" const bince::CudaPlugin* bince_cuda_plugin(const bince::CudaHost*) {
   static const bince::CudaPlugin plugin = {

@@ -1,0 +1,22 @@
+// The tiles that scores are computed in.  README.md, "CUDA", tells why these.
+#ifndef BINCE_CONTRASTIVE_SCORE_SHAPES_CUH_
+#define BINCE_CONTRASTIVE_SCORE_SHAPES_CUH_
+
+#include "native/contrastive/score_launch.cuh"
+
+namespace bince {
+
+#if defined(BINCE_SMALL_TILES)
+// The simulator's: so small that the tests' problems have many tiles, splits, launches and blocks.
+using ScoreShapeBfloat16 = TileShape<32, 32, 2, 2, 32, 2>;
+using ScoreShapeTf32 = TileShape<32, 32, 1, 2, 32, 2>;
+using ScoreShapeFloat32 = TileShape<32, 32, 2, 1, 32, 2>;
+#else
+using ScoreShapeBfloat16 = TileShape<128, 128, 2, 2, 128, 3>;
+using ScoreShapeTf32 = TileShape<128, 128, 2, 2, 64, 4>;
+using ScoreShapeFloat32 = TileShape<128, 128, 2, 2, 64, 4>;
+#endif
+
+}  // namespace bince
+
+#endif  // BINCE_CONTRASTIVE_SCORE_SHAPES_CUH_

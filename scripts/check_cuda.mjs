@@ -1,0 +1,102 @@
+// The CUDA half on a machine without a GPU: libbince_cuda.so compiles for every architecture, shows and needs what it
+// should and gives a reason why it cannot run here; and every kernel runs in the simulator. With a GPU the kernels run
+// on it too.
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { foreignLibraries } from './check_objects.mjs';
+import { findNvcc } from './nvcc.mjs';
+import { has, root, run } from './steps.mjs';
+
+const folder = `${root}build-native`;
+const library = `${folder}/libbince_cuda.so`;
+const simulator = `${folder}/libbince_cusim.so`;
+
+/** Programs of the families that have kernels; the tests of devices themselves find the simulator. */
+const programs = ['core', 'contrastive', 'entropy', 'coding'];
+
+export async function checkCuda(tally, testPrograms) {
+  if (!has('cmake')) return tally.skip('CUDA', 'CMake is not installed');
+  if (!existsSync(simulator)) {
+    return tally.check('the simulator is built', false, `${simulator} is missing: run the step native first`);
+  }
+  const families = testPrograms.filter((name) => programs.some((prefix) => name.startsWith(`${prefix}_`)));
+  await runOn(tally, families, simulator, 'simulated');
+  const nvcc = findNvcc();
+  if (!nvcc) return tally.skip('libbince_cuda.so', 'no CUDA compiler was found');
+  if (!(await compile(tally, nvcc))) return;
+  await checkLibrary(tally);
+  await checkInstalled(tally);
+  if (await checkReason(tally)) await runOn(tally, families, library, 'device');
+}
+
+async function runOn(tally, families, path, where) {
+  for (const name of families) {
+    const env = { BINCE_CUDA_LIBRARY: path, BINCE_TEST_BACKENDS: 'cuda' };
+    tally.add(`${name} (${where})`, await run(`${folder}/tests/${name}`, [], { env }));
+  }
+}
+
+async function compile(tally, nvcc) {
+  const chosen = process.env.BINCE_CUDA_ARCHITECTURES;
+  const architectures = chosen ? `-DBINCE_CUDA_ARCHITECTURES=${chosen}` : '-UBINCE_CUDA_ARCHITECTURES';
+  const options = ['-DBINCE_CUDA=ON', '-DBINCE_WERROR=ON', architectures];
+  const env = { CUDACXX: nvcc };
+  const configured = await run('cmake', ['-S', root, '-B', folder, ...options], { env });
+  if (!tally.check('CUDA: configure', configured.status === 0, configured.output)) return false;
+  const build = ['--build', folder, '--target', 'bince_cuda', '--parallel', '2'];
+  const built = await run('cmake', build, { env, timeoutSeconds: 3600 });
+  const warnings = built.output.split('\n').filter((line) => /warning/i.test(line));
+  const ok = built.status === 0 && !warnings.length;
+  return tally.check('libbince_cuda.so compiles without warnings', ok, built.output);
+}
+
+async function checkLibrary(tally) {
+  if (!has('nm') || !has('objdump')) return tally.skip('libbince_cuda.so', 'binutils are not installed');
+  const { output } = await run('nm', ['-D', '--defined-only', library]);
+  const names = output.split('\n').filter(Boolean);
+  const exported = names.map((line) => line.split(' ').pop()).join(' ');
+  tally.check('libbince_cuda.so exports its entry alone', exported === 'bince_cuda_plugin', output);
+  const foreign = await foreignLibraries(library);
+  tally.check('libbince_cuda.so needs the C and C++ run time alone', !foreign.length, foreign.join('\n'));
+}
+
+/** Installed beside libbince.so it is found without being named: a C program gets its reason, or runs. */
+async function checkInstalled(tally) {
+  const prefix = mkdtempSync(join(tmpdir(), 'bince-cuda-'));
+  try {
+    const installed = await run('cmake', ['--install', folder, '--prefix', prefix]);
+    const found = await run('find', [prefix, '-name', 'libbince_cuda.so']);
+    const lib = dirname(found.output.trim());
+    const program = join(prefix, 'device_pointers');
+    const source = `${root}docs/examples/device_pointers.c`;
+    const flags = ['-std=c11', '-Wall', '-Wextra', '-Wpedantic', '-Werror', `-I${prefix}/include`];
+    const compiled = await run('cc', [...flags, source, `-L${lib}`, '-lbince', '-lm', '-o', program]);
+    tally.check(
+      'C program with device pointers: compile',
+      compiled.status === 0,
+      installed.output + compiled.output,
+    );
+    const env = { LD_LIBRARY_PATH: lib, BINCE_CUDA_LIBRARY: '' };
+    const cpu = await run(program, [], { env: { ...env, BINCE_BACKEND: '' } });
+    tally.check('C program with device pointers: run', cpu.status === 0, cpu.output);
+    const { status, output } = await run(program, [], { env: { ...env, BINCE_BACKEND: 'cuda' } });
+    const opened =
+      status === 0 || (output.includes('CUDA is not available') && !output.includes('not found'));
+    tally.check('libbince_cuda.so is found beside libbince.so', opened, output);
+  } finally {
+    rmSync(prefix, { recursive: true, force: true });
+  }
+}
+
+/** Whether it runs here; if not it has to say why. */
+async function checkReason(tally) {
+  const env = { BINCE_CUDA_LIBRARY: library, BINCE_TEST_CHILD: '1' };
+  const child = await run(`${folder}/tests/cuda_loader_test`, ['child_tells_the_reason'], { env });
+  const said = child.output.split('\n', 1)[0];
+  const runs = /^cuda, \d+ devices$/.test(said);
+  const reason = /^BINCE_UNSUPPORTED: CUDA is not available: (.+)$/.exec(said)?.[1];
+  tally.check(`libbince_cuda.so on this machine: ${reason ?? said}`, runs || Boolean(reason), child.output);
+  if (!runs && reason) tally.skip('kernels on a device', reason);
+  return runs;
+}
