@@ -18,7 +18,8 @@
     {
       "target_name": "bince_core",
       "type": "static_library",
-      "sources": ["<!@(node scripts/sources.mjs core)"]
+      "sources": ["<!@(node scripts/sources.mjs core)"],
+      "link_settings": {"libraries": ["-ldl"]}
     },
     {
       "target_name": "bince",

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { has, root, run } from './steps.mjs';
 
 const kGlibcFloor = [2, 34];
-const kAllowed = /^(libstdc\+\+|libm|libgcc_s|libpthread|libc|ld-linux-x86-64|ld-linux-aarch64)\.so/;
+const kAllowed = /^(libstdc\+\+|libm|libgcc_s|libpthread|libdl|libc|ld-linux-x86-64|ld-linux-aarch64)\.so/;
 
 function* objects(folder) {
   for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {

@@ -19,7 +19,7 @@ Steps, in this order; without one: build test probe sanitize bench.
   tune       times the tile shapes of the contrastive kernels
   all        everything
 Options:
-  --out FOLDER     logs and results (bench/results)
+  --out FOLDER     logs and results (bench/results; with --simulate out/ in the build folder)
   --build FOLDER   where to build (build-gpu; with --simulate build-simulated)
   --arch NAME      architecture to compile for, as CMake names it (of the device: 90a-real on an H100)
   --quick          fewer cases and tools, shorter timings
@@ -37,7 +37,7 @@ fail_to_start() {
   exit 2
 }
 
-out=bench/results build='' arch='' quick='' simulate='' minutes=0 bench_seconds=180 steps=()
+out='' build='' arch='' quick='' simulate='' minutes=0 bench_seconds=180 steps=()
 need_value() { [ $# -ge 2 ] || fail_to_start "$1 needs a value" "see --help"; }
 need_number() {
   case "$2" in '' | *[!0-9]*) fail_to_start "$1: expected a whole number, received '$2'" "see --help" ;; esac
@@ -179,6 +179,7 @@ find_python() { # MODULE: the first Python that has it
 
 if [ -n "$simulate" ]; then
   build=${build:-build-simulated}
+  out=${out:-$build/out}
   device="simulated"
   library="$root/$build/libbince_cusim.so"
   [ "${build#/}" = "$build" ] || library="$build/libbince_cusim.so"
@@ -186,6 +187,7 @@ if [ -n "$simulate" ]; then
   python=$(find_python numpy)
 else
   build=${build:-build-gpu}
+  out=${out:-bench/results}
   kernels=bince_cuda
   command -v nvidia-smi >/dev/null ||
     fail_to_start "no NVIDIA driver: nvidia-smi was not found" "run this on a machine with an NVIDIA GPU, or use --simulate"
@@ -261,14 +263,16 @@ step_probe() {
   probe=$(find "$folder" -name mma_probe -type f -perm -u+x 2>/dev/null | head -1)
   [ -n "$probe" ] || { skip probe "mma_probe is not built" && return; }
   limited 60 "$probe"
-  judge probe test "$(tail -1 "$scratch")"
+  tally mma_probe test
 }
 
 # PROGRAM FILTER: small tests that reach every kernel.
 sanitized=(
   "contrastive_golden_test "
   "entropy_golden_test "
-  "coding_golden_test "
+  "coding_blocks_test quantised"
+  "coding_symbols_test worked_example"
+  "device_memory_test "
 )
 
 step_sanitize() {
@@ -294,7 +298,10 @@ step_sanitize() {
 }
 
 step_bench() {
-  local family=$1 options=(--out "$out" --seconds "$bench_seconds")
+  local family=$1 seconds=$(($(time_left) - 45)) options=(--out "$out")
+  [ "$seconds" -gt "$bench_seconds" ] && seconds=$bench_seconds
+  [ "$seconds" -ge 15 ] || { skip "$family" "the time is up" && return; }
+  options+=(--seconds "$seconds")
   [ -n "$quick" ] && options+=(--quick)
   [ -e "bench/gpu/$family.py" ] || { skip "$family" "there is no bench/gpu/$family.py" && return; }
   if [ -n "$simulate" ]; then
@@ -302,7 +309,7 @@ step_bench() {
     [ -n "$python" ] || { skip "$family" "no Python with numpy was found" && return; }
   fi
   [ -n "$python" ] || { skip "$family" "no Python with torch was found; name one in PYTHON" && return; }
-  limited $((bench_seconds + 40)) "$python" "bench/gpu/$family.py" "${options[@]}"
+  limited $((seconds + 40)) "$python" "bench/gpu/$family.py" "${options[@]}"
   grep -Ev '^  [^ ]+.*: [0-9.]+ s$' "$scratch" | tail -60
   tally "bench $family" bench
 }

@@ -121,6 +121,16 @@ class FactorizedOutputs(ctypes.Structure):
     )
 
 
+class BlockFormat(ctypes.Structure):
+    _fields_ = (
+        [("struct_size", c_uint32), ("coder", c_int32)]
+        + [(name, c_uint32) for name in ("lanes", "channels", "block_rows", "header_crc")]
+        + [("tables", c_void_p)]
+        + _tensors("table_index", "median", "step", "shift")
+        + [("uploaded", c_void_p)]
+    )
+
+
 class BinceError(Exception):
     def __init__(self, call, status, message):
         super().__init__(f"{call}: {message}")
@@ -192,6 +202,7 @@ class Library:
         self.c.bince_status_name.argtypes = [c_int32]
         self.c.bince_context_backend.restype = c_char_p
         self.c.bince_context_backend.argtypes = [c_void_p]
+        self.c.bince_context_threads.argtypes = [c_void_p]
         self.c.bince_context_stream.restype = c_void_p
         self.c.bince_context_stream.argtypes = [c_void_p]
         self.c.bince_context_destroy.restype = None
@@ -241,6 +252,10 @@ class Library:
         )
         self._expect_size(FactorizedInputs, call, lambda s: [handle, byref(options), byref(s), byref(outputs), tail])
         self._expect_size(FactorizedOutputs, call, lambda s: [handle, byref(options), byref(inputs), byref(s), tail])
+
+    def check_block_format(self):
+        bound = c_uint64()
+        self._expect_size(BlockFormat, "bince_blocks_bound", lambda s: [byref(s), c_int64(1), byref(bound)])
 
     def _expect_size(self, struct, call, arguments):
         status = getattr(self.c, call)(*arguments(struct()))
@@ -293,6 +308,9 @@ class Context:
 
     def call(self, name, *arguments):
         self.library.call(name, self.handle, *arguments)
+
+    def threads(self):
+        return self.library.c.bince_context_threads(self.handle)
 
     def stream(self):
         if self.memory == "torch":
@@ -401,7 +419,8 @@ class Call:
         self.context, self.launch = context, launch
         self.name, self.function = name, getattr(context.library.c, name)
         self.keep = arguments
-        self.arguments = [context.handle] + [byref(a) for a in arguments] + [byref(launch)]
+        passed = [byref(a) if isinstance(a, ctypes.Structure) else a for a in arguments]
+        self.arguments = [context.handle] + passed + [byref(launch)]
 
     def queue(self):
         self.launch.stream = self.context.stream()  # a graph is captured on a stream of its own
@@ -412,6 +431,83 @@ class Call:
     def run(self):
         self.queue()
         self.context.finish(self.launch)
+
+
+def pointer_of(tensor):
+    """The memory of a PyTorch tensor or an Array, as a C pointer."""
+    return c_void_p(tensor.pointer if isinstance(tensor, Array) else tensor.data_ptr())
+
+
+def part(tensor, first, count):
+    """`count` elements (rows, of a matrix) from the `first`; the same memory."""
+    if not isinstance(tensor, Array):
+        return tensor[first : first + count]
+    row = Array(None, (1,) + tensor.shape[1:], tensor.dtype, tensor.device_type, None).bytes
+    shape = (count,) + tensor.shape[1:]
+    owner = tensor.owner[first : first + count] if isinstance(tensor.owner, numpy.ndarray) else tensor.owner
+    return Array(tensor.pointer + first * row, shape, tensor.dtype, tensor.device_type, owner)
+
+
+class BlockCoder:
+    """Blocks of `.bince` files: tables (host memory, lists of rising integers from 0 to 65536), one a channel, and the
+    offset of each, the symbol of its first entry."""
+
+    def __init__(self, context, cdfs, offsets, block_rows, coder=RANS, lanes=32):
+        self.context, self.block_rows = context, block_rows
+        library = context.library
+        library.check_block_format()
+        starts = numpy.cumsum([0] + [len(cdf) for cdf in cdfs])
+        described = []
+        for values in (numpy.concatenate(cdfs), starts, offsets):
+            array = host_array((len(values),), "int32")
+            array.owner[...] = values
+            described.append(describe(array))
+        cdf, start, offset = described
+        size = c_size_t()
+        library.call("bince_tables_bytes", byref(cdf), byref(start), byref(size))
+        prepared, tables = host_array((size.value,), "uint8"), c_void_p()
+        arguments = [byref(cdf), byref(start), byref(offset), pointer_of(prepared), size, byref(tables)]
+        library.call("bince_tables_prepare", *arguments)
+        self.format = BlockFormat(ctypes.sizeof(BlockFormat), coder, lanes, len(cdfs), block_rows, 0, tables)
+        self.keep = [prepared]
+        if context.cuda:
+            self._upload(library, tables)
+
+    def _upload(self, library, tables):
+        context, stream, size = self.context, c_void_p(self.context.stream()), c_size_t()
+        library.call("bince_tables_upload_bytes", tables, byref(size))
+        device = context.empty((size.value,), "uint8")
+        context.call("bince_tables_upload", tables, pointer_of(device), size, stream)
+        library.call("bince_blocks_upload_bytes", byref(self.format), byref(size))
+        host, channels = host_array((size.value,), "uint8"), context.empty((size.value,), "uint8")
+        arguments = [pointer_of(host), pointer_of(channels), size, stream]
+        context.call("bince_blocks_upload", byref(self.format), *arguments)
+        context.synchronize()
+        self.format.uploaded = pointer_of(channels).value
+        self.keep += [device, host, channels]
+
+    def blocks(self, rows):
+        return -(-rows // self.block_rows)
+
+    def encode(self, rows, first_block, sections, section_bytes, total, ideal_bits=None):
+        """The Call from rows [n, C] to sections (uint8), their sizes (int64 [blocks]) and the sum (int64 [1])."""
+        size = c_size_t()
+        self.context.call("bince_blocks_encode_workspace", byref(self.format), c_int64(len_of(rows)), byref(size))
+        arguments = [self.format, describe(rows), c_uint64(first_block), describe(sections), describe(section_bytes)]
+        arguments += [pointer_of(total), pointer_of(ideal_bits) if ideal_bits is not None else None]
+        return Call(self.context, "bince_blocks_encode", arguments, self.context.launch(size.value))
+
+    def decode(self, sections, section_bytes, first_block, rows):
+        """The Call from sections, exactly as many bytes as they have, to rows [n, C]."""
+        size = c_size_t()
+        blocks = c_int64(self.blocks(len_of(rows)))
+        self.context.call("bince_blocks_decode_workspace", byref(self.format), blocks, byref(size))
+        arguments = [self.format, describe(sections), describe(section_bytes), c_uint64(first_block), describe(rows)]
+        return Call(self.context, "bince_blocks_decode", arguments, self.context.launch(size.value))
+
+
+def len_of(rows):
+    return rows.shape[0]
 
 
 def contrastive(context, q, k, results, kind=FORWARD_BACKWARD, scale=1.0, flags=0):

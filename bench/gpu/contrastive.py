@@ -19,7 +19,7 @@ import measure
 SCALE = 1 / 0.07
 PEERS = ("eager", "compile", "triton")
 # Without a peer's error to compare with: relative error allowed by precision.
-ALLOWED = {"bfloat16": 1e-2, "tf32": 1e-3, "float32": 1e-5}
+ALLOWED = {"bfloat16": 1e-2, "tf32": 3e-3, "float32": 1e-5}
 SAMPLE = 256
 TARGET_TFLOPS = 300  # from 16384 x 512 up; 4096 x 512: within twice its floor
 
@@ -49,7 +49,9 @@ def cases(quick, simulated):
     if simulated:
         return [
             Case(40, 24),
+            Case(150, 40),
             Case(33, 16, "float32"),
+            Case(33, 16, "tf32"),
             Case(24, 16, "bfloat16", "infonce"),
             Case(24, 16, "bfloat16", "clip", False),
         ]
@@ -253,6 +255,8 @@ def triton_peer(case, sets, expected, rows):
     errors = errors_of(found, expected, rows, measure.relative_error)
     note = f"tiles {loss.lse_tile}, {loss.gradient_tile}"
     calls = [lambda q=q, k=k: method(q, k) for q, k in sets]
+    if max(errors.values()) > 5 * ALLOWED[case.precision]:
+        raise RuntimeError(f"the Triton kernel is wrong here: {errors}")
     return measure.Contender("triton", calls), {
         "name": "triton", "error": errors, "peakBytes": loss.bytes(), "note": note
     }  # fmt: skip
@@ -307,12 +311,11 @@ def measure_case(run, case):
             measure.log(f"{case.name}: {name}: {str(error)[:300]}")
             note = "out of memory" if measure.out_of_memory(error) else f"failed: {type(error).__name__}"
             peer = {"name": name, "note": note}
-            torch.cuda.empty_cache()
         peers.append(peer)
     # A peer of the same precision sets what error is allowed; the Triton kernel's counts where PyTorch has no room.
     plain = next((peer["error"] for peer in peers if "error" in peer and "dq" in peer["error"]), None)
     measure.time_contenders(contenders, 0.2 if run.options.quick else 0.5)
-    timed = {contender.name: measure.summary(contender.samples) for contender in contenders}
+    timed = {contender.name: measure.summary(contender.samples) for contender in contenders if contender.samples}
     row = {"unit": "ms", "ours": timed["ours"], "flops": case.flops, "error": errors, **memory}
     graph = measure.time_graph([call.queue for call in calls]) if timed["ours"]["median"] < 2 else None
     if graph:
@@ -327,6 +330,8 @@ def measure_case(run, case):
             peer |= timed[peer["name"]]
             peer["ratio"] = peer["median"] / timed["ours"]["median"]
             peer["tflops"] = case.flops / peer["median"] / 1e9
+        else:
+            peer.setdefault("note", "failed while it was timed")
     row["peers"] = peers
     if case.target():
         row["target"] = case.target()
@@ -336,6 +341,10 @@ def measure_case(run, case):
         measure.log(f"{case.name}: times of the wrong result: {timed['ours']}")
         raise error
     return row
+
+
+def error_of(row, name, output):
+    return next((peer["error"].get(output) for peer in row["peers"] if peer["name"] == name and "error" in peer), None)
 
 
 def main():
@@ -356,7 +365,7 @@ def main():
         columns.append((f"{name} ms", lambda row, name=name: measure.peer_of(row, name)))
     if not run.simulated and "eager" in run.options.peers:
         columns.append(("eager MB", lambda row: megabytes(measure.peer_of(row, "eager", "peakBytes"))))
-        columns.append(("eager error dq", lambda row: (measure.peer_of(row, "eager", "error") or {}).get("dq") if isinstance(measure.peer_of(row, "eager", "error"), dict) else None))
+        columns.append(("eager error dq", lambda row: error_of(row, "eager", "dq")))
     run.close(columns)
 
 

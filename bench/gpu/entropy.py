@@ -22,11 +22,14 @@ TARGET_FLOORS = 3.0  # forward at 65536 x 512
 
 
 class Case:
-    def __init__(self, rows, channels, backward=True, quantize=bince.QUANTIZE_NOISE):
+    def __init__(self, rows, channels, backward=True, quantize=bince.QUANTIZE_NOISE, peers=("eager", "compile")):
         self.rows, self.channels, self.backward, self.quantize = rows, channels, backward, quantize
         self.elements = rows * channels
+        self.peers = peers if quantize == bince.QUANTIZE_NOISE else ()
         kind = "forward + backward" if backward else "forward"
         self.name = f"{kind} {rows}x{channels}{', rounding' if quantize == bince.QUANTIZE_ROUND else ''}"
+        if "pointwise" in peers:
+            self.name += ", beside a pointwise form"
 
     def target(self, copy_rate):
         """G elements/s, where the project has set a target."""
@@ -52,6 +55,8 @@ def cases(quick, simulated):
         Case(262144, 512, False),
         Case(262144, 128),
         Case(16384, 192),
+        Case(65536, 512, False, peers=("pointwise",)),  # takes a compiler long
+        Case(65536, 512, peers=("pointwise",)),
     ]
 
 
@@ -200,21 +205,20 @@ def measure_case(run, case):
     errors, plain, bits = check_errors(run, case, found, params)
     del found
     contenders, peers = [measure.Contender("ours", [call.queue for call in calls])], []
-    for name in PEERS if case.quantize == bince.QUANTIZE_NOISE else ():
-        # The pointwise form takes a compiler long: at one size.
-        if name not in run.options.peers or (name == "pointwise" and (case.rows, case.channels) != (65536, 512)):
+    for name in case.peers:
+        if name not in run.options.peers:
             continue
         try:
             contender, peer = torch_peer(case, name, params, sets, bits)
             contenders.append(contender)
         except Exception as error:  # a peer that fails must not cost our figures
             measure.log(f"{case.name}: {name}: {str(error)[:300]}")
-            peer = {"name": name, "note": "out of memory" if measure.out_of_memory(error) else f"failed: {type(error).__name__}"}
-            torch.cuda.empty_cache()
+            note = "out of memory" if measure.out_of_memory(error) else f"failed: {type(error).__name__}"
+            peer = {"name": name, "note": note}
         peers.append(peer)
     measure.time_contenders(contenders, 0.2 if run.options.quick else 0.4)
     rate = lambda milliseconds: case.elements / milliseconds / 1e6
-    rates = {each.name: measure.summary([rate(sample) for sample in each.samples]) for each in contenders}
+    rates = {each.name: measure.summary([rate(sample) for sample in each.samples]) for each in contenders if each.samples}
     row = {"unit": "G elements/s", "ours": rates["ours"], "error": errors, "errorFloat32": plain}
     milliseconds = case.elements / rates["ours"]["median"] / 1e6
     graph = measure.time_graph([call.queue for call in calls]) if milliseconds < 2 else None
@@ -230,6 +234,8 @@ def measure_case(run, case):
         if peer["name"] in rates:
             peer |= rates[peer["name"]]
             peer["ratio"] = rates["ours"]["median"] / peer["median"]
+        else:
+            peer.setdefault("note", "failed while it was timed")
     row["peers"] = peers
     return row
 

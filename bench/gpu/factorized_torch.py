@@ -27,10 +27,13 @@ def logits(xp, values, layers):
     h = [values]
     for matrix, bias, factor in layers:
         weights = xp.log(1 + xp.exp(matrix))
-        inputs = len(h)
-        h = [sum(weights[o * inputs + i] * h[i] for i in range(inputs)) + bias[o] for o in range(len(bias))]
-        if factor is not None:
-            h = [each + xp.tanh(factor[o]) * xp.tanh(each) for o, each in enumerate(h)]
+        inputs, units = len(h), []
+        for o in range(len(bias)):
+            unit = bias[o]
+            for i in range(inputs):
+                unit = unit + weights[o * inputs + i] * h[i]
+            units.append(unit if factor is None else unit + xp.tanh(factor[o]) * xp.tanh(unit))
+        h = units
     return h[0]
 
 

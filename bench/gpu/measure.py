@@ -45,7 +45,8 @@ class Contender:
     """One side of a comparison: `calls`, one a set of inputs, each queueing the same work."""
 
     def __init__(self, name, calls):
-        self.name, self.calls, self.samples = name, calls, []
+        self.name, self.calls = name, calls
+        self.samples, self.failed, self.batches = [], False, 0
 
 
 def time_contenders(contenders, seconds=0.4):
@@ -66,15 +67,34 @@ def time_contenders(contenders, seconds=0.4):
         last.synchronize()
         return first.elapsed_time(last) / (rounds * len(contender.calls))
 
+    def try_batch(contender, rounds):
+        """A batch; a peer that fails (no memory left, say) is out of the comparison, ours must not."""
+        try:
+            return batch(contender, rounds)
+        except Exception as error:
+            if contender is contenders[0]:
+                raise
+            log(f"{contender.name}: {str(error)[:200]}")
+            contender.samples, contender.failed = [], True
+            return float("inf")
+
     for contender in contenders:
-        batch(contender, 1)  # compilation, caches of allocators
-        once = min(batch(contender, 1) for _ in range(2))
+        try_batch(contender, 1)  # compilation, caches of allocators
+        once = float("inf") if contender.failed else min(try_batch(contender, 1) for _ in range(2))
+        if contender.failed:
+            continue
         # Batches of at least 2 ms, as many as fit the time, 3 a turn at least.
-        contender.rounds = max(1, int(2 / (once * len(contender.calls)) + 0.5))
-        contender.batches = max(3 if once < 300 else 1, int(seconds * 1e3 / TURNS / (once * len(contender.calls) * contender.rounds)))
+        sets = len(contender.calls)
+        contender.rounds = max(1, int(2 / (once * sets) + 0.5))
+        fitting = int(seconds * 1e3 / TURNS / (once * sets * contender.rounds))
+        contender.batches = min(20, max(3 if once * sets < 300 else 1, fitting))
     for _ in range(TURNS):
         for contender in contenders:
-            contender.samples += [batch(contender, contender.rounds) for _ in range(min(contender.batches, 20))]
+            for _ in range(contender.batches):
+                if not contender.failed:
+                    sample = try_batch(contender, contender.rounds)
+                    if not contender.failed:
+                        contender.samples.append(sample)
 
 
 def time_graph(calls, repeats=20):
@@ -90,7 +110,7 @@ def time_graph(calls, repeats=20):
                 call()
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, capture_error_mode="relaxed"):
             for call in calls:
                 call()
     except Exception as error:  # whatever a framework throws there, the direct timing stands
@@ -199,8 +219,9 @@ def options(description, families_peers):
     parser.add_argument("--cases", default="", metavar="TEXT,...", help="only cases whose names contain one of these")
     parser.add_argument("--peers", default=",".join(families_peers), help="of %(default)s; or none")
     parser.add_argument("--seconds", type=float, default=240, help="start no case after this time (%(default)s)")
-    parser.add_argument("--out", default=os.path.join(ROOT, "bench", "results"), metavar="FOLDER")
+    parser.add_argument("--out", metavar="FOLDER", help="where the results go (bench/results; simulated: build-simulated)")
     given = parser.parse_args()
+    given.out = given.out or os.path.join(ROOT, *(("build-simulated",) if given.simulated else ("bench", "results")))
     given.peers = [] if given.peers == "none" else given.peers.split(",")
     unknown = [peer for peer in given.peers if peer not in families_peers]
     if unknown:
@@ -244,7 +265,8 @@ class Run:
         return not self.options.cases or any(text in name for text in self.options.cases)
 
     def case(self, name, measure):
-        """Runs `measure()`, a dict for the results, and keeps it; a failure is a row too and ends nothing."""
+        """Runs `measure()`, a row of the results or several with their own names, and keeps it; a failure is a row too and
+        ends nothing."""
         if not self.wants(name):
             return
         if self.time_left() <= 0:
@@ -253,14 +275,15 @@ class Run:
             return
         start = time.monotonic()
         try:
-            row = {"case": name, **measure()}
+            found = measure()
+            rows = found if isinstance(found, list) else [{"case": name, **found}]
         except Exception as error:
             self.failures += 1
-            row = {"case": name, "failed": f"{type(error).__name__}: {str(error)[:600]}"}
-            log(f"{name}: FAILED {row['failed']}")
+            rows = [{"case": name, "failed": f"{type(error).__name__}: {str(error)[:600]}"}]
+            log(f"{name}: FAILED {rows[0]['failed']}")
         else:
             log(f"{name}: {time.monotonic() - start:.1f} s")
-        self.rows.append(row)
+        self.rows += rows
         self.release()
         self.write()
 

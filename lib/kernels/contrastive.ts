@@ -4,6 +4,14 @@
  */
 import { invalidArgument } from '../errors.js';
 import { native, withCancel } from '../native.js';
+import { Tensor } from '../tensor/tensor.js';
+import { contrastiveNumbers, wants } from './contrastive_numbers.js';
+import {
+  infoNCEOfTensors,
+  infoNCEOfTensorsSync,
+  type TensorInfoNCEOptions,
+  type TensorInfoNCEResult,
+} from './contrastive_tensors.js';
 
 /** Rows of float32, or of bfloat16 as the upper halves of float32 bits. */
 export type Vectors = Float32Array | Uint16Array;
@@ -125,11 +133,6 @@ declare module '../native.js' {
   }
 }
 
-const denominators: Record<Denominator, number> = { all: 0, negatives: 1, each: 2, sigmoid: 3 };
-const flags = { symmetric: 1, cosine: 2, excludeDiagonal: 4, ownKey: 8, sum: 16, unchecked: 32 };
-
-/** The numbers of a call, in the order that native/addon/contrastive_addon.cc reads; copied there at once. */
-const numbers = new Float64Array(15);
 /** loss, regularizer, dscale, dbias of a synchronous call. */
 const scalars = new Float32Array(4);
 
@@ -141,7 +144,20 @@ const scalars = new Float32Array(4);
  * NaN or infinity in q, k or queue. Source: van den Oord et al. 2018; other settings as named in
  * contrastive_losses.ts.
  */
-export function infoNCESync(q: Vectors, k: Vectors, options: InfoNCEOptions): InfoNCEResult {
+export function infoNCESync(q: Vectors, k: Vectors, options: InfoNCEOptions): InfoNCEResult;
+/** The same of tensors [N, D] and [M, D], on the CPU or on a CUDA device, where the results are then, too. */
+export function infoNCESync(q: Tensor, k: Tensor, options?: TensorInfoNCEOptions): TensorInfoNCEResult;
+export function infoNCESync(
+  q: Vectors | Tensor,
+  k: Vectors | Tensor,
+  options?: InfoNCEOptions | TensorInfoNCEOptions,
+): InfoNCEResult | TensorInfoNCEResult {
+  if (q instanceof Tensor)
+    return infoNCEOfTensorsSync(q, k as Tensor, (options ?? {}) as TensorInfoNCEOptions);
+  return infoNCEOfArraysSync(q, k as Vectors, options as InfoNCEOptions);
+}
+
+function infoNCEOfArraysSync(q: Vectors, k: Vectors, options: InfoNCEOptions): InfoNCEResult {
   const call = prepare(q, k, options, scalars);
   native().contrastiveSync(...call);
   return collect(call, options);
@@ -149,6 +165,26 @@ export function infoNCESync(q: Vectors, k: Vectors, options: InfoNCEOptions): In
 
 /** {@link infoNCESync} on bince's own thread. The arrays must not change until the promise settles. */
 export function infoNCE(
+  q: Vectors,
+  k: Vectors,
+  options: InfoNCEOptions & AsyncOptions,
+): Promise<InfoNCEResult>;
+/** The same of tensors, which may be disposed of meanwhile. */
+export function infoNCE(
+  q: Tensor,
+  k: Tensor,
+  options?: TensorInfoNCEOptions & AsyncOptions,
+): Promise<TensorInfoNCEResult>;
+export function infoNCE(
+  q: Vectors | Tensor,
+  k: Vectors | Tensor,
+  options?: (InfoNCEOptions | TensorInfoNCEOptions) & AsyncOptions,
+): Promise<InfoNCEResult | TensorInfoNCEResult> {
+  if (q instanceof Tensor) return infoNCEOfTensors(q, k as Tensor, (options ?? {}) as TensorInfoNCEOptions);
+  return infoNCEOfArrays(q, k as Vectors, options as InfoNCEOptions);
+}
+
+function infoNCEOfArrays(
   q: Vectors,
   k: Vectors,
   options: InfoNCEOptions & AsyncOptions,
@@ -170,7 +206,7 @@ function prepare(q: Vectors, k: Vectors, options: InfoNCEOptions, four: Float32A
   if (k.constructor !== q.constructor) invalidArgument('k', `a ${q.constructor.name} as q`, k);
   const columns = keys + queued;
   const sigmoid = options.denominator === 'sigmoid';
-  contrastiveNumbers(options, rows, keys, queued);
+  const numbers = contrastiveNumbers(options, rows, keys, queued);
   const symmetric = options.symmetric === true;
   return [
     numbers,
@@ -192,51 +228,6 @@ function prepare(q: Vectors, k: Vectors, options: InfoNCEOptions, four: Float32A
     wants(options, 'q') ? new Float32Array(rows * dim) : undefined,
     wants(options, 'k') ? new Float32Array(keys * dim) : undefined,
   ];
-}
-
-/** The numbers of a call, checked; the array is reused by the next call. */
-export function contrastiveNumbers(
-  options: InfoNCEOptions,
-  rows: number,
-  keys: number,
-  queued: number,
-): Float64Array {
-  const denominator = options.denominator ?? 'all';
-  if (!Object.hasOwn(denominators, denominator))
-    invalidArgument('denominator', "'all', 'negatives', 'each' or 'sigmoid'", denominator);
-  const reduction = options.reduction ?? 'mean';
-  if (reduction !== 'mean' && reduction !== 'sum') invalidArgument('reduction', "'mean' or 'sum'", reduction);
-  numbers[0] = denominators[denominator];
-  numbers[1] =
-    (options.symmetric ? flags.symmetric : 0) |
-    (options.cosine ? flags.cosine : 0) |
-    (options.excludeDiagonal ? flags.excludeDiagonal : 0) |
-    (options.ownKey ? flags.ownKey : 0) |
-    (reduction === 'sum' ? flags.sum : 0) |
-    (options.check === false ? flags.unchecked : 0);
-  numbers[2] = finite('scale', options.scale, 1);
-  numbers[3] = finite('bias', options.bias, 0);
-  numbers[4] = finite('clip', options.clip, 0);
-  numbers[5] = finite('regularizer', options.regularizer, 0);
-  numbers[6] = finite('negativeLogWeight', options.negativeLogWeight, 0);
-  numbers[7] =
-    options.threshold === Number.POSITIVE_INFINITY
-      ? options.threshold
-      : finite('threshold', options.threshold, Number.POSITIVE_INFINITY);
-  numbers[8] = finite('gradLoss', options.gradLoss, 1);
-  numbers[9] = rows;
-  numbers[10] = keys;
-  numbers[11] = queued;
-  numbers[12] = options.dim;
-  numbers[13] = wants(options, 'scale') ? 1 : 0;
-  numbers[14] = wants(options, 'bias') ? 1 : 0;
-  return numbers;
-}
-
-function finite(name: string, value: number | undefined, otherwise: number): number {
-  if (value === undefined) return otherwise;
-  if (!Number.isFinite(value)) invalidArgument(name, 'a finite number', value);
-  return value;
 }
 
 function countRows(
@@ -267,12 +258,6 @@ function checkArray<T extends Int32Array | Float32Array>(
   if (!(data instanceof type) || data.length !== length)
     invalidArgument(name, `a ${type.name} of ${length} elements`, data);
   return data;
-}
-
-function wants(options: InfoNCEOptions, name: GradientName): boolean {
-  const { gradients } = options;
-  if (gradients === undefined || gradients === true) return true;
-  return gradients !== false && gradients.includes(name);
 }
 
 function collect(call: Arguments, options: InfoNCEOptions): InfoNCEResult {

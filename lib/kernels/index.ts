@@ -35,6 +35,7 @@ export {
   type Vectors,
 } from './contrastive.js';
 export * from './contrastive_losses.js';
+export type { TensorInfoNCEOptions, TensorInfoNCEResult } from './contrastive_tensors.js';
 export { type Description, describe } from './description.js';
 export {
   type Cancellable,

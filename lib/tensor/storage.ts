@@ -159,6 +159,14 @@ export function borrowStorage(
   return new Storage(handle, dtype, elements, device, false, options.owner);
 }
 
+/** The block of a DLPack capsule, which is then used up. */
+export function takeDLPack(capsule: DLPackCapsule): { storage: Storage; shape: number[] } {
+  const { handle, type, shape, device } = native().dlpackImport(capsule);
+  const elements = shape.reduce((product, size) => product * size, 1);
+  const place: DeviceName = device === undefined ? 'cpu' : `cuda:${device}`;
+  return { storage: new Storage(handle, dtypeNames[type]!, elements, place, false), shape };
+}
+
 /** One more tensor uses the block. */
 export function shareStorage(storage: Storage): Storage {
   storage.references += 1;

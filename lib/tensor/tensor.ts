@@ -12,12 +12,14 @@ import {
   arrayTypes,
   borrowStorage,
   createStorage,
+  type DLPackCapsule,
   type DType,
   type Handle,
   releaseStorage,
   type Storage,
   shareStorage,
   type TypedArray,
+  takeDLPack,
 } from './storage.js';
 
 export type Shape = readonly number[];
@@ -158,6 +160,29 @@ export class Tensor {
     if (typeof pointer !== 'bigint') invalidArgument('pointer', 'a bigint', pointer);
     const storage = borrowStorage(pointer, dtype, elementsOf(checkShape('shape', shape)), options);
     return new Tensor(storage, [...shape], 'fromDevicePointer');
+  }
+
+  /**
+   * The tensor as a DLPack capsule, without a copy: a native external that points to a slot, which holds a
+   * DLManagedTensor (the unversioned struct; the versioned one of DLPack 1.0 is not made). Another addon takes the
+   * pointer out of the slot, sets the slot to null and calls the deleter when it is done. The memory lives as long as
+   * either side uses it; a capsule that nobody takes frees its part when it is collected. No gradient goes along.
+   */
+  toDLPack(): DLPackCapsule {
+    // The memory may outlive the tensor now: its handle must not serve another one.
+    this.storage.reusable = false;
+    return native().dlpackExport(this.handle, Float64Array.from(this.shape));
+  }
+
+  /**
+   * A tensor on the memory of a DLPack capsule, without a copy, on the CPU or a CUDA device; the capsule's deleter runs
+   * when the last tensor on it is disposed of. A capsule can be taken over once. Throws BINCE_INVALID_ARGUMENT for a
+   * used one and for what no tensor can be: another dtype, lanes, gaps between elements, no memory, too many axes; such
+   * a capsule can still be given to others.
+   */
+  static fromDLPack(capsule: DLPackCapsule): Tensor {
+    const { storage, shape } = takeDLPack(capsule);
+    return new Tensor(storage, shape, 'fromDLPack');
   }
 
   /** The same elements, in the same memory, without a history. */

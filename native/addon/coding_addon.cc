@@ -217,14 +217,14 @@ class BlocksDecode : public CodingJob {
 
   bince_status run(bince_context* context, const int32_t* cancel) override {
     size_t needed;
-    const bince_status status = bince_blocks_decode_workspace(context, &prepared->format, &needed);
+    const bince_status status = bince_blocks_decode_workspace(context, &prepared->format, 0, &needed);
     if (status != BINCE_OK) return status;
     const bince_launch call = launch(needed, cancel);
     const Tensor sections(bytes.data, kUint8, static_cast<int64_t>(bytes.size));
     const int64_t channels = prepared->format.channels;
     if (fresh) prefer_large_pages(rows, static_cast<size_t>(row_count * channels) * 4);
     Tensor out(rows, symbols ? kInt32 : kFloat32, row_count, channels);
-    return bince_blocks_decode(context, &prepared->format, sections, first_block, out, &call);
+    return bince_blocks_decode(context, &prepared->format, sections, nullptr, first_block, out, &call);
   }
 
   Napi::Value result(Napi::Env) override { return kept_output.Value(); }
@@ -315,7 +315,7 @@ Napi::Value blocks_decode(const Napi::CallbackInfo& info) {
   const Tensor sections(job->bytes.data, kUint8, static_cast<int64_t>(job->bytes.size));
   int64_t blocks;
   const bince_status status =
-      bince_blocks_scan(&job->prepared->format, sections, job->first_block, &blocks, &job->row_count);
+      bince_blocks_scan(&job->prepared->format, sections, job->first_block, nullptr, &blocks, &job->row_count);
   if (status != BINCE_OK) {
     throw_status(env, status);
     return env.Undefined();

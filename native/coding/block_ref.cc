@@ -114,7 +114,7 @@ const char* decode_block(const ChannelPlan& plan, DecodeJob* given) {
         const uint32_t slot = states[l] & 0xffff;
         const uint32_t entry = find_entry(table.decode, table.bucket, slot);
         const DecodeEntry e = table.decode[entry];
-        uint32_t x = e.frequency * (states[l] >> 16) + slot - e.start;
+        uint32_t x = rans_after(states[l], e.start, e.frequency);
         if (x < kRansLow) {
           if (words_end - words < 2) return "its words end too early";
           x = x << 16 | load_word(words);

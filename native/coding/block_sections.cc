@@ -12,7 +12,6 @@
 namespace bince {
 namespace {
 
-constexpr uint8_t kTag = 0x40, kTagRows = 1, kTagEscapes = 2;
 // Two tasks of the most blocks for every thread: enough to even out, few enough to bound the room.
 constexpr int kBlocksPerThread = 2 * kBlocksAtOnce;
 
@@ -23,31 +22,10 @@ int blocks_per_task(uint64_t blocks, int threads) {
 }
 
 uint32_t section_crc(const SectionPlan& plan, uint64_t block, const Section& s) {
-  uint8_t head[24];
-  store_u32(head, plan.header_crc);
-  store_u32(head + 4, static_cast<uint32_t>(block));
-  store_u32(head + 8, static_cast<uint32_t>(block >> 32));
-  store_u32(head + 12, static_cast<uint32_t>(s.rows));
-  store_u32(head + 16, static_cast<uint32_t>(s.payload_bytes));
-  store_u32(head + 20, static_cast<uint32_t>(s.escape_bytes));
+  uint8_t head[kChecksumHead];
+  for (int i = 0; i < kChecksumHead / 4; ++i)
+    store_u32(head + 4 * i, checksum_head(section_rules(plan), block, s, i));
   return plan.ops->crc32c(0, head, sizeof head);
-}
-
-size_t write_header(const SectionPlan& plan, const Section& s, uint8_t* out) {
-  uint8_t* at = out + 1;
-  uint8_t tag = kTag;
-  if (s.rows != plan.block_rows) {
-    tag |= kTagRows;
-    at = write_varint(at, s.rows);
-  }
-  if (s.escape_bytes) {
-    tag |= kTagEscapes;
-    at = write_varint(at, s.escape_bytes);
-  }
-  at = write_varint(at, s.payload_bytes);
-  store_u32(at, s.crc);
-  out[0] = tag;
-  return static_cast<size_t>(at + 4 - out);
 }
 
 // Room for one block: words grow downwards from the middle (upwards from the start for the range coder),
@@ -104,7 +82,7 @@ void finish_block(const EncodeWave& wave, int slot, const uint8_t* words_end, co
   s.crc = plan.ops->crc32c(s.crc, states, state_bytes);
   s.crc = plan.ops->crc32c(s.crc, e->words, e->words_bytes);
   s.crc = plan.ops->crc32c(s.crc, e->escapes, e->escape_bytes);
-  e->header_bytes = write_header(plan, s, e->header);
+  e->header_bytes = static_cast<size_t>(write_section_header(section_rules(plan), s, e->header) - e->header);
   std::memcpy(e->header + e->header_bytes, states, state_bytes);
   e->header_bytes += state_bytes;
 }
@@ -183,8 +161,8 @@ bince_status gather(const EncodeWave& wave, EncodeSections* call) {
     append(call, e.words, e.words_bytes);
     append(call, e.escapes, e.escape_bytes);
     if (call->section_bytes) call->section_bytes[block] = static_cast<int64_t>(call->bytes - before);
-    call->ideal_bits +=
-        static_cast<double>(wave.jobs[i].cost) / (1 << kCostBits) + 8.0 * static_cast<double>(e.escape_bytes);
+    call->cost += wave.jobs[i].cost;
+    call->escape_bytes += e.escape_bytes;
   }
   return BINCE_OK;
 }
@@ -231,8 +209,7 @@ bince_status encode_sections(const Run& run, size_t used, const SectionPlan& pla
   carve_encode(plan, call->row_count, threads, &workspace, &wave);
   wave.run = &run;
   wave.call = call;
-  call->bytes = 0;
-  call->ideal_bits = 0;
+  call->bytes = call->cost = call->escape_bytes = 0;
   const uint64_t blocks = block_count(plan, call->row_count);
   const int slots = wave.blocks;
   for (uint64_t block = 0; block < blocks; block += static_cast<uint64_t>(slots)) {
@@ -252,40 +229,26 @@ bince_status encode_sections(const Run& run, size_t used, const SectionPlan& pla
 
 // --- decoding ---
 
-namespace {
-
-// Whether the payload could hold that many rows: a length that lies must not make anyone allocate or loop.  A
-// step of rANS adds at least 0.4 times the symbol's cost to the state (with x >= 2^16, x div f >= 2/3 x/f, or
-// f > 2^15 and half the cost), and what is added must fit the words and the lanes' states.
-bool holds_rows(const SectionPlan& plan, const Section& s) {
-  const double bits =
-      0.4 * static_cast<double>(plan.row_cost) / (1 << kCostBits) * static_cast<double>(s.rows);
-  return bits <= 8.0 * static_cast<double>(s.payload_bytes - s.escape_bytes) + 64;
-}
-
-}  // namespace
-
 const char* read_section(const SectionPlan& plan, const uint8_t* at, const uint8_t* end, Section* s) {
-  static const char* const kCut = "its header is cut off";
-  if (at == end) return kCut;
-  const uint8_t tag = *at++;
-  if ((tag & ~(kTagRows | kTagEscapes)) != kTag) return "its tag is not a block's";
-  s->rows = plan.block_rows;
-  s->escape_bytes = 0;
-  if ((tag & kTagRows) && !read_varint(&at, end, &s->rows)) return kCut;
-  if ((tag & kTagEscapes) && !read_varint(&at, end, &s->escape_bytes)) return kCut;
-  if (!read_varint(&at, end, &s->payload_bytes) || end - at < 4) return kCut;
-  s->crc = load_u32(at);
-  s->payload = at + 4;
-  if (s->rows < 1 || s->rows > plan.block_rows) return "its number of rows is impossible";
-  if (s->payload_bytes > UINT32_MAX) return "its length is impossible";
-  if (s->payload_bytes > static_cast<uint64_t>(end - s->payload)) return "it is cut off";
-  const uint64_t lanes = s->rows < plan.channels.lanes ? s->rows : plan.channels.lanes;
-  const uint64_t least = plan.coder == BINCE_RANS ? 4 * lanes : 2;
-  if (s->escape_bytes > s->payload_bytes || s->payload_bytes - s->escape_bytes < least ||
-      (s->payload_bytes - s->escape_bytes) % 2 != 0)
-    return "its lengths contradict each other";
-  return holds_rows(plan, *s) ? nullptr : "its length cannot hold its rows";
+  switch (parse_section(section_rules(plan), at, end, s)) {
+    case SectionDamage::kNone:
+      return nullptr;
+    case SectionDamage::kCut:
+      return "its header is cut off";
+    case SectionDamage::kTag:
+      return "its tag is not a block's";
+    case SectionDamage::kRows:
+      return "its number of rows is impossible";
+    case SectionDamage::kLength:
+      return "its length is impossible";
+    case SectionDamage::kPayloadCut:
+      return "it is cut off";
+    case SectionDamage::kLengths:
+      return "its lengths contradict each other";
+    case SectionDamage::kTooShort:
+      break;
+  }
+  return "its length cannot hold its rows";
 }
 
 namespace {

@@ -4,12 +4,10 @@
 
 #include "bince.h"
 #include "native/coding/coding_ops.h"
+#include "native/coding/section_format.h"
 #include "native/core/workspace.h"
 
 namespace bince {
-
-// Tag, three varints, checksum.
-enum { kMaxSectionHeader = 1 + 3 * 8 + 4 };
 
 struct SectionPlan {
   ChannelPlan channels;
@@ -20,14 +18,9 @@ struct SectionPlan {
   uint64_t row_cost;  // the least that a row costs, in 2^-25 bits
 };
 
-// One section's header, read and checked against what is left of the bytes.
-struct Section {
-  uint64_t rows;
-  uint64_t payload_bytes;
-  uint64_t escape_bytes;
-  uint32_t crc;
-  const uint8_t* payload;
-};
+BINCE_INLINE SectionRules section_rules(const SectionPlan& plan) {
+  return {plan.coder, plan.channels.lanes, plan.header_crc, plan.block_rows, plan.row_cost};
+}
 
 // Reads the section at `at`; null, or what is wrong with it.
 const char* read_section(const SectionPlan& plan, const uint8_t* at, const uint8_t* end, Section* section);
@@ -45,8 +38,14 @@ struct EncodeSections {
   bool count_cost;
   // Results.
   uint64_t bytes;
-  double ideal_bits;
+  uint64_t cost;  // in 2^-25 bits, without the escape bytes
+  uint64_t escape_bytes;
 };
+
+// Cross-entropy, and 8 bits for each escape byte.  Integers until here, so that their order does not matter.
+BINCE_INLINE double ideal_bits_of(uint64_t cost, uint64_t escape_bytes) {
+  return static_cast<double>(cost) / (1 << kCostBits) + 8.0 * static_cast<double>(escape_bytes);
+}
 
 // Workspaces are carved from run.workspace + `used` on; the _bytes functions say how much from there.
 size_t encode_sections_bytes(const SectionPlan& plan, uint64_t rows, int threads);

@@ -1,10 +1,13 @@
 // The C ABI of blocks: argument checks, then the sections.  Plain arrays and CompressAI's strings are in
 // symbol_api.cc.
+#include <stddef.h>
+
 #include <cmath>
 #include <cstring>
 
 #include "native/coding/block_ref.h"
 #include "native/coding/block_sections.h"
+#include "native/coding/coding_device_api.h"
 #include "native/coding/quantize.h"
 #include "native/core/context.h"
 #include "native/core/status.h"
@@ -80,7 +83,8 @@ bince_status check_coder(int32_t coder, uint32_t lanes) {
 
 bince_status check_format(const bince_block_format* format) {
   if (!format) return fail(BINCE_INVALID_ARGUMENT, "format: expected a format, received NULL");
-  if (format->struct_size < sizeof(bince_block_format))
+  // Callers that were compiled before `uploaded` pass a struct that ends there.
+  if (format->struct_size < offsetof(bince_block_format, uploaded))
     return fail(BINCE_INVALID_ARGUMENT, "format.struct_size: expected %zu, received %u",
                 sizeof(bince_block_format), format->struct_size);
   BINCE_RETURN_IF_ERROR(check_coder(format->coder, format->lanes));
@@ -190,6 +194,52 @@ void fill_channels(const bince_block_format* format, char* base, ChannelPlan* pl
   plan->encode = a.encode;
 }
 
+DeviceChannel device_channel(const bince_block_format* format, uint32_t c) {
+  const TableHead* heads = tables_at<TableHead>(format->tables, format->tables->heads_at);
+  const int32_t* index = tensor_data<const int32_t>(format->table_index);
+  const auto value = [c](const bince_tensor* tensor, float otherwise) {
+    return tensor ? tensor_data<const float>(tensor)[c] : otherwise;
+  };
+  const uint32_t t = index ? static_cast<uint32_t>(index[c]) : c;
+  const float step = value(format->step, 1.0f);
+  return {t,
+          static_cast<uint32_t>(heads[t].first),
+          heads[t].entries - 1,
+          heads[t].offset,
+          value(format->median, 0.0f),
+          step,
+          1.0f / step,
+          value(format->shift, 0.0f)};
+}
+
+bince_status device_format(const bince_context* context, const bince_block_format* format,
+                           const SectionPlan& plan, DeviceFormat* on_device) {
+  if (format->struct_size < sizeof *format || !format->uploaded)
+    return fail(BINCE_INVALID_ARGUMENT,
+                "format.uploaded: expected what bince_blocks_upload filled, received NULL");
+  BINCE_RETURN_IF_ERROR(context->cuda->check_pointer(context->device, format->uploaded, "format.uploaded"));
+  on_device->rules = section_rules(plan);
+  on_device->channels = format->channels;
+  on_device->host_tables = format->tables;
+  on_device->channel_values = static_cast<const DeviceChannel*>(format->uploaded);
+  return BINCE_OK;
+}
+
+// Of the sections' sizes, at most as many bytes as there are.
+bince_status sum_of_sizes(const bince_tensor* section_bytes, uint64_t* bytes) {
+  const int64_t* sizes = tensor_data<const int64_t>(section_bytes);
+  uint64_t sum = 0;
+  for (int64_t i = 0; i < section_bytes->shape[0]; ++i) {
+    if (sizes[i] < 0 || static_cast<uint64_t>(sizes[i]) > *bytes - sum)
+      return fail(BINCE_INVALID_ARGUMENT, "section_bytes: number %lld: expected 0 to %llu, received %lld",
+                  static_cast<long long>(i), static_cast<unsigned long long>(*bytes - sum),
+                  static_cast<long long>(sizes[i]));
+    sum += static_cast<uint64_t>(sizes[i]);
+  }
+  *bytes = sum;
+  return BINCE_OK;
+}
+
 bince_status check_row_count(int64_t rows) {
   if (rows < 0 || rows > int64_t{1} << 40)
     return fail(BINCE_INVALID_ARGUMENT, "rows: expected 0 to 2^40, received %lld",
@@ -260,6 +310,10 @@ class RowScan {
   int32_t safe_;  // the bits of a magnitude that is codable in every channel
 };
 
+bince_status check_context(const bince_context* context) {
+  return context ? BINCE_OK : fail(BINCE_INVALID_ARGUMENT, "context: expected a context, received NULL");
+}
+
 bince_status check_result(const void* place, const char* name) {
   return place ? BINCE_OK
                : fail(BINCE_INVALID_ARGUMENT, "%s: expected a place for the result, received NULL", name);
@@ -285,11 +339,14 @@ bince_status bince_blocks_bound(const bince_block_format* format, int64_t rows, 
 
 bince_status bince_blocks_encode_workspace(const bince_context* context, const bince_block_format* format,
                                            int64_t rows, size_t* bytes) {
-  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_blocks_encode_workspace"));
+  BINCE_RETURN_IF_ERROR(check_context(context));
   BINCE_RETURN_IF_ERROR(check_result(bytes, "bytes"));
   BINCE_RETURN_IF_ERROR(check_format(format));
   BINCE_RETURN_IF_ERROR(check_row_count(rows));
   const SectionPlan plan = plan_of(context, format);
+  if (context->cuda)
+    return encode_blocks_workspace_on_device(context, section_rules(plan), format->channels,
+                                             static_cast<uint64_t>(rows), false, bytes);
   *bytes = channel_bytes(format->channels) +
            encode_sections_bytes(plan, static_cast<uint64_t>(rows), pool_threads(context->pool));
   return BINCE_OK;
@@ -299,9 +356,10 @@ bince_status bince_blocks_encode(const bince_context* context, const bince_block
                                  const bince_tensor* rows, uint64_t first_block, bince_tensor* sections,
                                  bince_tensor* section_bytes, uint64_t* bytes, double* ideal_bits,
                                  const bince_launch* launch) {
-  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_blocks_encode"));
-  BINCE_RETURN_IF_ERROR(check_result(bytes, "bytes"));
+  BINCE_RETURN_IF_ERROR(check_context(context));
+  if (!context->cuda) BINCE_RETURN_IF_ERROR(check_result(bytes, "bytes"));
   BINCE_RETURN_IF_ERROR(check_format(format));
+  const DeviceCall scope(context);
   BINCE_RETURN_IF_ERROR(
       check_tensor(rows, "rows", {kFloat32, kInt32}, {-1, static_cast<int64_t>(format->channels)}));
   BINCE_RETURN_IF_ERROR(check_row_count(rows->shape[0]));
@@ -310,6 +368,20 @@ bince_status bince_blocks_encode(const bince_context* context, const bince_block
   const int64_t blocks = (n + format->block_rows - 1) / format->block_rows;
   BINCE_RETURN_IF_ERROR(check_optional(section_bytes, "section_bytes", {kInt64}, {blocks}));
   SectionPlan plan = plan_of(context, format);
+  if (context->cuda) {
+    EncodeBlocksCall on_device = {};
+    BINCE_RETURN_IF_ERROR(device_format(context, format, plan, &on_device.format));
+    on_device.rows = tensor_data<const void>(rows);
+    on_device.type = same_dtype(rows->dtype, kFloat32) ? kFloatRows : kSymbolRows;
+    on_device.row_count = static_cast<uint64_t>(n);
+    on_device.first_block = first_block;
+    on_device.out = tensor_data<uint8_t>(sections);
+    on_device.capacity = static_cast<uint64_t>(sections->shape[0]);
+    on_device.section_bytes = tensor_data<int64_t>(section_bytes);
+    on_device.bytes = bytes;
+    on_device.ideal_bits = ideal_bits;
+    return encode_blocks_on_device(context, launch, &on_device);
+  }
   const size_t used = channel_bytes(format->channels);
   Run run;
   BINCE_RETURN_IF_ERROR(begin_run(
@@ -327,7 +399,7 @@ bince_status bince_blocks_encode(const bince_context* context, const bince_block
   call.count_cost = ideal_bits != nullptr;
   const bince_status status = encode_sections(run, used, plan, &call);
   *bytes = call.bytes;
-  if (ideal_bits) *ideal_bits = call.ideal_bits;
+  if (ideal_bits) *ideal_bits = ideal_bits_of(call.cost, call.escape_bytes);
   return status;
 }
 
@@ -349,11 +421,14 @@ bince_status bince_blocks_check_rows(const bince_block_format* format, const bin
 }
 
 bince_status bince_blocks_scan(const bince_block_format* format, const bince_tensor* sections,
-                               uint64_t first_block, int64_t* blocks, int64_t* rows) {
+                               uint64_t first_block, bince_tensor* section_bytes, int64_t* blocks,
+                               int64_t* rows) {
   BINCE_RETURN_IF_ERROR(check_result(blocks, "blocks"));
   BINCE_RETURN_IF_ERROR(check_result(rows, "rows"));
   BINCE_RETURN_IF_ERROR(check_format(format));
   BINCE_RETURN_IF_ERROR(check_tensor(sections, "sections", {kUint8}, {-1}));
+  BINCE_RETURN_IF_ERROR(check_optional(section_bytes, "section_bytes", {kInt64}, {-1}));
+  int64_t* sizes = tensor_data<int64_t>(section_bytes);
   const SectionPlan plan = plan_of(nullptr, format);
   const uint8_t* at = tensor_data<const uint8_t>(sections);
   const uint8_t* end = at + sections->shape[0];
@@ -364,7 +439,9 @@ bince_status bince_blocks_scan(const bince_block_format* format, const bince_ten
     if (damage)
       return fail(BINCE_CORRUPT_DATA, "block %llu is damaged: %s",
                   static_cast<unsigned long long>(first_block + static_cast<uint64_t>(seen)), damage);
-    at = s.payload + s.payload_bytes;
+    const uint8_t* next = s.payload + s.payload_bytes;
+    if (sizes && seen < section_bytes->shape[0]) sizes[seen] = next - at;
+    at = next;
     seen_rows += static_cast<int64_t>(s.rows);
     ++seen;
   }
@@ -374,34 +451,92 @@ bince_status bince_blocks_scan(const bince_block_format* format, const bince_ten
 }
 
 bince_status bince_blocks_decode_workspace(const bince_context* context, const bince_block_format* format,
-                                           size_t* bytes) {
-  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_blocks_decode_workspace"));
+                                           int64_t blocks, size_t* bytes) {
+  BINCE_RETURN_IF_ERROR(check_context(context));
   BINCE_RETURN_IF_ERROR(check_result(bytes, "bytes"));
   BINCE_RETURN_IF_ERROR(check_format(format));
+  if (blocks < 0 || blocks > int64_t{1} << 40)
+    return fail(BINCE_INVALID_ARGUMENT, "blocks: expected 0 to 2^40, received %lld",
+                static_cast<long long>(blocks));
+  if (context->cuda) {
+    Workspace workspace;
+    carve_decode_room(&workspace, format->channels, static_cast<uint64_t>(blocks), false);
+    *bytes = workspace_bytes(context, workspace.used);
+    return BINCE_OK;
+  }
   *bytes = channel_bytes(format->channels) +
            decode_sections_bytes(plan_of(context, format), pool_threads(context->pool));
   return BINCE_OK;
 }
 
 bince_status bince_blocks_decode(const bince_context* context, const bince_block_format* format,
-                                 const bince_tensor* sections, uint64_t first_block, bince_tensor* rows,
-                                 const bince_launch* launch) {
-  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_blocks_decode"));
+                                 const bince_tensor* sections, const bince_tensor* section_bytes,
+                                 uint64_t first_block, bince_tensor* rows, const bince_launch* launch) {
+  BINCE_RETURN_IF_ERROR(check_context(context));
   BINCE_RETURN_IF_ERROR(check_format(format));
+  const DeviceCall scope(context);
   BINCE_RETURN_IF_ERROR(check_tensor(sections, "sections", {kUint8}, {-1}));
   BINCE_RETURN_IF_ERROR(
       check_tensor(rows, "rows", {kFloat32, kInt32}, {-1, static_cast<int64_t>(format->channels)}));
+  if (section_bytes || context->cuda)
+    BINCE_RETURN_IF_ERROR(check_tensor(section_bytes, "section_bytes", {kInt64}, {-1}));
   SectionPlan plan = plan_of(context, format);
+  const RowType type = same_dtype(rows->dtype, kFloat32) ? kFloatRows : kSymbolRows;
+  const uint64_t row_count = static_cast<uint64_t>(rows->shape[0]);
+  uint64_t byte_count = static_cast<uint64_t>(sections->shape[0]);
+  if (context->cuda) {
+    DecodeBlocksCall on_device = {};
+    BINCE_RETURN_IF_ERROR(device_format(context, format, plan, &on_device.format));
+    on_device.bytes = tensor_data<const uint8_t>(sections);
+    on_device.byte_count = byte_count;
+    on_device.section_bytes = tensor_data<const int64_t>(section_bytes);
+    on_device.blocks = static_cast<uint64_t>(section_bytes->shape[0]);
+    on_device.first_block = first_block;
+    on_device.rows = tensor_data<void>(rows);
+    on_device.type = type;
+    on_device.row_count = row_count;
+    return decode_blocks_on_device(context, launch, &on_device);
+  }
+  if (section_bytes) BINCE_RETURN_IF_ERROR(sum_of_sizes(section_bytes, &byte_count));
   const size_t used = channel_bytes(format->channels);
   Run run;
   BINCE_RETURN_IF_ERROR(
       begin_run(context, launch, used + decode_sections_bytes(plan, pool_threads(context->pool)), &run));
   fill_channels(format, run.workspace, &plan.channels);
   const DecodeSections call = {tensor_data<const uint8_t>(sections),
-                               static_cast<uint64_t>(sections->shape[0]),
+                               byte_count,
                                first_block,
                                tensor_data<void>(rows),
-                               same_dtype(rows->dtype, kFloat32) ? kFloatRows : kSymbolRows,
-                               static_cast<uint64_t>(rows->shape[0])};
+                               type,
+                               row_count};
   return decode_sections(run, used, plan, call);
+}
+
+bince_status bince_blocks_upload_bytes(const bince_block_format* format, size_t* bytes) {
+  BINCE_RETURN_IF_ERROR(check_result(bytes, "bytes"));
+  BINCE_RETURN_IF_ERROR(check_format(format));
+  *bytes = aligned_size(size_t{format->channels} * sizeof(DeviceChannel));
+  return BINCE_OK;
+}
+
+bince_status bince_blocks_upload(bince_context* context, const bince_block_format* format, void* host,
+                                 void* device, size_t bytes, void* stream) {
+  BINCE_RETURN_IF_ERROR(check_context(context));
+  size_t needed;
+  BINCE_RETURN_IF_ERROR(bince_blocks_upload_bytes(format, &needed));
+  if (!context->cuda)
+    return fail(BINCE_UNSUPPORTED, "bince_blocks_upload: expected a CUDA context, received the backend %s",
+                context->ops->name);
+  const bince_tables* uploaded;
+  BINCE_RETURN_IF_ERROR(uploaded_tables(context, format->tables, &uploaded));
+  if (!host || !device || bytes < needed)
+    return fail(BINCE_BUFFER_TOO_SMALL, "host, device: expected at least %zu bytes each, received %zu",
+                needed, host && device ? bytes : size_t{0});
+  if (reinterpret_cast<uintptr_t>(host) % 64 != 0 || reinterpret_cast<uintptr_t>(device) % 64 != 0)
+    return fail(BINCE_INVALID_ARGUMENT, "host, device: expected 64-byte alignment, received %p and %p", host,
+                device);
+  BINCE_RETURN_IF_ERROR(context->cuda->check_pointer(context->device, device, "device"));
+  DeviceChannel* channels = static_cast<DeviceChannel*>(host);
+  for (uint32_t c = 0; c < format->channels; ++c) channels[c] = device_channel(format, c);
+  return context->cuda->copy(context->device, device, host, needed, CopyKind::kToDevice, stream);
 }

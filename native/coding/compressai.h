@@ -7,12 +7,11 @@
 #define BINCE_CODING_COMPRESSAI_H_
 
 #include "native/coding/coding_ops.h"
+#include "native/coding/compressai_step.h"
 
 namespace bince {
 
-// At most 2 bytes for the entry, half a byte for the count and 7 nibbles.
-enum { kMaxStringSymbolBytes = 6, kStringStateBytes = 8, kStringsAtOnce = 4 };
-inline constexpr int64_t kMaxStringEscape = int64_t{1} << 28;
+enum { kStringsAtOnce = 4 };
 
 struct StringJob {
   int32_t* symbols;         // [length]: read by the encoder, written by the decoder

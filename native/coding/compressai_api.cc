@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "native/coding/block_sections.h"
+#include "native/coding/coding_device_api.h"
 #include "native/coding/compressai.h"
 #include "native/core/context.h"
 #include "native/core/status.h"
@@ -59,8 +60,8 @@ bince_status check_bytes(const void* bytes) {
                : fail(BINCE_INVALID_ARGUMENT, "bytes: expected a place for the result, received NULL");
 }
 
-bince_status check_call(const bince_tables* tables, const bince_tensor* symbols, const bince_tensor* indexes,
-                        StringsPlan* plan) {
+bince_status check_call(const bince_context* context, const bince_tables* tables, const bince_tensor* symbols,
+                        const bince_tensor* indexes, StringsPlan* plan) {
   BINCE_RETURN_IF_ERROR(check_prepared(tables));
   BINCE_RETURN_IF_ERROR(check_tensor(symbols, "symbols", {kInt32}, {-1, -1}));
   const int64_t B = symbols->shape[0], L = symbols->shape[1];
@@ -71,7 +72,7 @@ bince_status check_call(const bince_tables* tables, const bince_tensor* symbols,
   else
     BINCE_RETURN_IF_ERROR(check_tensor(indexes, "indexes", {kInt32}, {B, L}));
   const int32_t* index = tensor_data<const int32_t>(indexes);
-  const int64_t count = plan->shared_indexes ? L : B * L;
+  const int64_t count = context->cuda ? 0 : plan->shared_indexes ? L : B * L;
   for (int64_t i = 0; i < count; ++i)
     if (index[i] < 0 || static_cast<uint32_t>(index[i]) >= tables->tables)
       return fail(BINCE_INVALID_ARGUMENT, "indexes: number %lld: expected 0 to %u, received %d",
@@ -79,6 +80,20 @@ bince_status check_call(const bince_tables* tables, const bince_tensor* symbols,
   plan->tables = tables;
   plan->indexes = tensor_data<const uint32_t>(indexes);
   return BINCE_OK;
+}
+
+StringsCall device_call(const StringsPlan& plan, const bince_tensor* symbols, const bince_tensor* strings,
+                        const bince_tensor* string_bytes) {
+  StringsCall call = {};
+  call.symbols = tensor_data<int32_t>(symbols);
+  call.indexes = plan.indexes;
+  call.shared_indexes = plan.shared_indexes;
+  call.strings = symbols->shape[0];
+  call.length = symbols->shape[1];
+  call.bytes = tensor_data<uint8_t>(strings);
+  call.capacity = static_cast<uint64_t>(strings->shape[0]);
+  call.string_bytes = tensor_data<int64_t>(string_bytes);
+  return call;
 }
 
 void for_task(const StringsPlan& plan, int64_t task, void (*code)(const bince_tables*, StringJob*, int)) {
@@ -143,10 +158,15 @@ bince_status bince_compressai_bound(int64_t strings, int64_t length, uint64_t* b
 
 bince_status bince_compressai_workspace(const bince_context* context, int64_t strings, int64_t length,
                                         size_t* bytes) {
-  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_compressai_workspace"));
+  if (!context) return fail(BINCE_INVALID_ARGUMENT, "context: expected a context, received NULL");
   BINCE_RETURN_IF_ERROR(check_bytes(bytes));
   BINCE_RETURN_IF_ERROR(check_shape(strings, length));
   Workspace workspace;
+  if (context->cuda) {
+    carve_strings_room(&workspace, strings, length, true);
+    *bytes = workspace_bytes(context, workspace.used);
+    return BINCE_OK;
+  }
   StringsPlan plan;
   *bytes = carve_strings(&workspace, strings, length, true, &plan);
   return BINCE_OK;
@@ -156,13 +176,19 @@ bince_status bince_compressai_encode(const bince_context* context, const bince_t
                                      const bince_tensor* symbols, const bince_tensor* indexes,
                                      bince_tensor* strings, bince_tensor* string_bytes, uint64_t* bytes,
                                      const bince_launch* launch) {
-  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_compressai_encode"));
-  BINCE_RETURN_IF_ERROR(check_bytes(bytes));
+  if (!context) return fail(BINCE_INVALID_ARGUMENT, "context: expected a context, received NULL");
+  if (!context->cuda) BINCE_RETURN_IF_ERROR(check_bytes(bytes));
+  const DeviceCall scope(context);
   StringsPlan plan = {};
-  BINCE_RETURN_IF_ERROR(check_call(tables, symbols, indexes, &plan));
+  BINCE_RETURN_IF_ERROR(check_call(context, tables, symbols, indexes, &plan));
   const int64_t B = symbols->shape[0], L = symbols->shape[1];
   BINCE_RETURN_IF_ERROR(check_tensor(strings, "strings", {kUint8}, {-1}));
   BINCE_RETURN_IF_ERROR(check_tensor(string_bytes, "string_bytes", {kInt64}, {B}));
+  if (context->cuda) {
+    StringsCall call = device_call(plan, symbols, strings, string_bytes);
+    call.total = bytes;
+    return strings_on_device(context, launch, true, tables, &call);
+  }
   size_t needed;
   BINCE_RETURN_IF_ERROR(bince_compressai_workspace(context, B, L, &needed));
   Run run;
@@ -183,12 +209,17 @@ bince_status bince_compressai_decode(const bince_context* context, const bince_t
                                      const bince_tensor* strings, const bince_tensor* string_bytes,
                                      const bince_tensor* indexes, bince_tensor* symbols,
                                      const bince_launch* launch) {
-  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_compressai_decode"));
+  if (!context) return fail(BINCE_INVALID_ARGUMENT, "context: expected a context, received NULL");
+  const DeviceCall scope(context);
   StringsPlan plan = {};
-  BINCE_RETURN_IF_ERROR(check_call(tables, symbols, indexes, &plan));
+  BINCE_RETURN_IF_ERROR(check_call(context, tables, symbols, indexes, &plan));
   const int64_t B = symbols->shape[0], L = symbols->shape[1];
   BINCE_RETURN_IF_ERROR(check_tensor(strings, "strings", {kUint8}, {-1}));
   BINCE_RETURN_IF_ERROR(check_tensor(string_bytes, "string_bytes", {kInt64}, {B}));
+  if (context->cuda) {
+    StringsCall call = device_call(plan, symbols, strings, string_bytes);
+    return strings_on_device(context, launch, false, tables, &call);
+  }
   Workspace sizing;
   const size_t needed = carve_strings(&sizing, B, L, false, &plan);
   Run run;

@@ -34,6 +34,7 @@ Layout lay_out(uint64_t tables, uint64_t entries, uint64_t small) {
   h.encode_at = place(&used, entries, sizeof(EncodeEntry));
   h.costs_at = place(&used, entries, sizeof(uint32_t));
   h.buckets_at = place(&used, tables * (kBuckets + 1), sizeof(uint16_t));
+  h.narrow_at = place(&used, tables * kBuckets, sizeof(uint8_t));
   h.small_decode_at = place(&used, small, sizeof(SmallDecode));
   h.small_encode_at = place(&used, small, sizeof(SmallEncode));
   h.bytes = used;
@@ -152,6 +153,9 @@ void fill_table(bince_tables* tables, const int32_t* cdf, uint32_t index) {
     bucket[b] = static_cast<uint16_t>(entry);
   }
   bucket[kBuckets] = static_cast<uint16_t>(head->entries - 1);
+  uint8_t* narrow = writable<uint8_t>(tables, tables->narrow_at) + uint64_t{index} * kBuckets;
+  for (int32_t b = 0; b < kBuckets; ++b)
+    narrow[b] = head->entries <= kNarrowEntries ? static_cast<uint8_t>(bucket[b]) : 0;
 }
 
 }  // namespace
@@ -192,6 +196,7 @@ bince_status bince_tables_prepare(const bince_tensor* cdf, const bince_tensor* s
   bince_tables* tables = static_cast<bince_tables*>(buffer);
   *tables = layout.header;
   tables->magic = 0;  // until all is well
+  tables->uploaded = nullptr;
   const int32_t* values = tensor_data<const int32_t>(cdf);
   const int32_t* at = tensor_data<const int32_t>(start);
   const int32_t* offsets = tensor_data<const int32_t>(offset);

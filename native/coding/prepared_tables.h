@@ -6,6 +6,7 @@
 //
 //   bince_tables | TableHead[T] | per entry: DecodeEntry, EncodeEntry, cost | per table: first entry by
 //   bucket
+//                | per table: the same in bytes, if it has at most 256 entries
 //                | per table of at most 32 entries: SmallDecode, SmallEncode
 #ifndef BINCE_CODING_PREPARED_TABLES_H_
 #define BINCE_CODING_PREPARED_TABLES_H_
@@ -17,7 +18,7 @@
 namespace bince {
 
 // Tables up to this size have vector forms: one 512-bit register holds a 16-bit number for every entry.
-enum { kSmallEntries = 32, kBuckets = 256, kCostBits = 25, kLanes = 32 };
+enum { kSmallEntries = 32, kNarrowEntries = 256, kBuckets = 256, kCostBits = 25, kLanes = 32 };
 
 struct TableHead {
   uint32_t entries;  // n
@@ -71,7 +72,10 @@ struct bince_tables {
   uint32_t tables;   // T
   uint32_t largest;  // the most entries of any table
   uint64_t entries;  // of all tables
-  uint64_t heads_at, decode_at, encode_at, costs_at, buckets_at, small_decode_at, small_encode_at;
+  uint64_t heads_at, decode_at, encode_at, costs_at, buckets_at, narrow_at, small_decode_at, small_encode_at;
+  // The copy that bince_tables_upload made last, or null.
+  const bince_tables* uploaded;
+  int32_t device;  // on which it lies
 };
 
 namespace bince {
@@ -121,6 +125,41 @@ BINCE_INLINE uint32_t find_entry(const DecodeEntry* decode, const uint16_t* buck
   const uint32_t next = low + (low < high ? 1 : 0);
   low = decode[next].start <= slot ? next : low;
   while (__builtin_expect(low < high && decode[low + 1].start <= slot, 0)) ++low;
+  return low;
+}
+
+// A DecodeEntry as one number, start in the low half: what one load fetches.
+BINCE_INLINE uint32_t packed_start(uint32_t packed) {
+  return packed & 0xffff;
+}
+BINCE_INLINE uint32_t packed_frequency(uint32_t packed) {
+  return packed >> 16;
+}
+BINCE_INLINE bool packed_holds(uint32_t packed, uint32_t slot) {
+  return slot - packed_start(packed) < packed_frequency(packed);
+}
+
+// find_entry for tables of at most kNarrowEntries: bucket has a byte for each of the kBuckets, entries are
+// packed and one number behind the last may be read.  The bucket's entry and the one behind it, fetched
+// together, are nearly always enough.
+BINCE_INLINE uint32_t find_packed(const uint32_t* entries, const uint8_t* bucket, uint32_t escape,
+                                  uint32_t slot, uint32_t* packed) {
+  const uint32_t first = bucket[slot >> 8];
+  const uint32_t here = entries[first], behind = entries[first + 1];
+  const bool beyond = !packed_holds(here, slot);
+  *packed = beyond ? behind : here;
+  uint32_t low = first + (beyond ? 1 : 0);
+  if (packed_holds(*packed, slot)) return low;
+  const uint32_t next = (slot >> 8) + 1;
+  uint32_t high = next < kBuckets ? bucket[next] : escape;
+  while (low < high) {
+    const uint32_t middle = (low + high + 1) / 2;
+    if (packed_start(entries[middle]) <= slot)
+      low = middle;
+    else
+      high = middle - 1;
+  }
+  *packed = entries[low];
   return low;
 }
 

@@ -29,9 +29,34 @@ BINCE_INLINE void store_u32(uint8_t* at, uint32_t value) {
   store_word(at + 2, value >> 16);
 }
 
+// Decoding: the state behind an entry, before a word is taken where it fell below kRansLow.
+BINCE_INLINE uint32_t rans_after(uint32_t x, uint32_t start, uint32_t frequency) {
+  return frequency * (x >> 16) + (x & 0xffff) - start;
+}
+
+// Encoding: whether a word is due before the entry is coded.
+BINCE_INLINE bool rans_due(uint32_t x, uint32_t frequency) {
+  return x >= static_cast<uint64_t>(frequency) << 16;
+}
+
+// For rans_before: a quotient by multiplication, at most one too small for any 32-bit dividend.
+BINCE_INLINE uint32_t rans_reciprocal(uint32_t frequency) {
+  return 0xffffffffu / frequency;
+}
+
+// Encoding: the state that decodes to the entry and then to x; x < frequency * 2^16.  With r = 2^32 / f - d,
+// d <= 1, the product's upper half is above x / f - 1, so one correction makes it the quotient.
+BINCE_INLINE uint32_t rans_before(uint32_t x, uint32_t start, uint32_t frequency, uint32_t reciprocal) {
+  uint32_t quotient = static_cast<uint32_t>(static_cast<uint64_t>(x) * reciprocal >> 32);
+  uint32_t rest = x - quotient * frequency;
+  quotient += rest >= frequency ? 1 : 0;
+  rest -= rest >= frequency ? frequency : 0;
+  return (quotient << 16) + rest + start;
+}
+
 // Codes one entry: returns the new state; a word, if one is due, goes before *words.
 BINCE_INLINE uint32_t rans_put(uint32_t x, const EncodeEntry& entry, uint8_t** words) {
-  if (x >= static_cast<uint64_t>(entry.frequency) << 16) {
+  if (rans_due(x, entry.frequency)) {
     *words -= 2;
     store_word(*words, x & 0xffff);
     x >>= 16;

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "native/coding/block_sections.h"
+#include "native/coding/coding_device_api.h"
 #include "native/coding/compressai.h"
 #include "native/coding/polling.h"
 #include "native/coding/symbol_stream.h"
@@ -21,6 +22,10 @@ bince_status check_count(int64_t count, const char* name) {
     return fail(BINCE_INVALID_ARGUMENT, "%s: expected 0 to 2^40, received %lld", name,
                 static_cast<long long>(count));
   return BINCE_OK;
+}
+
+bince_status check_context(const bince_context* context) {
+  return context ? BINCE_OK : fail(BINCE_INVALID_ARGUMENT, "context: expected a context, received NULL");
 }
 
 bince_status check_place(const void* place) {
@@ -43,8 +48,9 @@ struct Symbols {
   uint64_t rows;
 };
 
-bince_status check_symbols(const bince_tables* tables, int32_t coder, uint32_t lanes,
-                           const bince_tensor* symbols, const bince_tensor* indexes, Symbols* checked) {
+bince_status check_symbols(const bince_context* context, const bince_tables* tables, int32_t coder,
+                           uint32_t lanes, const bince_tensor* symbols, const bince_tensor* indexes,
+                           Symbols* checked) {
   BINCE_RETURN_IF_ERROR(check_prepared(tables));
   if (coder != BINCE_RANS && coder != BINCE_RANGE)
     return fail(BINCE_INVALID_ARGUMENT, "coder: expected BINCE_RANS or BINCE_RANGE, received %d", coder);
@@ -56,13 +62,22 @@ bince_status check_symbols(const bince_tables* tables, int32_t coder, uint32_t l
   BINCE_RETURN_IF_ERROR(check_count(count, "symbols"));
   BINCE_RETURN_IF_ERROR(check_optional(indexes, "indexes", {kInt32}, {count}));
   checked->indexes = tensor_data<const uint32_t>(indexes);
-  if (indexes) BINCE_RETURN_IF_ERROR(check_indexes(tables, tensor_data<const int32_t>(indexes), count));
+  if (indexes && !context->cuda)
+    BINCE_RETURN_IF_ERROR(check_indexes(tables, tensor_data<const int32_t>(indexes), count));
   checked->channels = indexes ? 1 : tables->tables;
   if (count % checked->channels != 0)
     return fail(BINCE_INVALID_ARGUMENT, "symbols: expected a multiple of the %u tables, received %lld",
                 checked->channels, static_cast<long long>(count));
   checked->rows = static_cast<uint64_t>(count) / checked->channels;
   return BINCE_OK;
+}
+
+SectionRules device_rules(int32_t coder, uint32_t lanes) {
+  return {coder, lanes, 0, 1, 0};
+}
+
+DeviceFormat array_format(const bince_tables* tables, const Symbols& symbols, int32_t coder, uint32_t lanes) {
+  return {device_rules(coder, lanes), symbols.channels, tables, nullptr, nullptr};
 }
 
 // Without indexes channel c uses table c.
@@ -207,10 +222,18 @@ bince_status bince_symbols_bound(int64_t count, uint64_t* bytes) {
 
 bince_status bince_symbols_encode_workspace(const bince_context* context, const bince_tables* tables,
                                             int64_t count, size_t* bytes) {
-  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_symbols_encode_workspace"));
+  BINCE_RETURN_IF_ERROR(check_context(context));
   BINCE_RETURN_IF_ERROR(check_place(bytes));
   BINCE_RETURN_IF_ERROR(check_prepared(tables));
   BINCE_RETURN_IF_ERROR(check_count(count, "count"));
+  if (context->cuda) {
+    // One lane and the range coder take the most room; channels are rows of one symbol or all the tables.
+    Workspace workspace;
+    carve_encode_room(&workspace, device_rules(BINCE_RANGE, 1), 1, static_cast<uint64_t>(count), true);
+    carve_bytes(&workspace, tables->tables, sizeof(DeviceChannel));
+    *bytes = workspace_bytes(context, workspace.used);
+    return BINCE_OK;
+  }
   *bytes = symbols_bytes(tables, static_cast<uint64_t>(count), true);
   return BINCE_OK;
 }
@@ -218,12 +241,26 @@ bince_status bince_symbols_encode_workspace(const bince_context* context, const 
 bince_status bince_symbols_encode(const bince_context* context, const bince_tables* tables, int32_t coder,
                                   uint32_t lanes, const bince_tensor* symbols, const bince_tensor* indexes,
                                   bince_tensor* coded, uint64_t* bytes, const bince_launch* launch) {
-  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_symbols_encode"));
-  BINCE_RETURN_IF_ERROR(check_place(bytes));
+  BINCE_RETURN_IF_ERROR(check_context(context));
+  if (!context->cuda) BINCE_RETURN_IF_ERROR(check_place(bytes));
+  const DeviceCall scope(context);
   Symbols checked;
-  BINCE_RETURN_IF_ERROR(check_symbols(tables, coder, lanes, symbols, indexes, &checked));
+  BINCE_RETURN_IF_ERROR(check_symbols(context, tables, coder, lanes, symbols, indexes, &checked));
   BINCE_RETURN_IF_ERROR(check_tensor(coded, "coded", {kUint8}, {-1}));
   const uint64_t count = static_cast<uint64_t>(symbols->shape[0]);
+  if (context->cuda) {
+    EncodeBlocksCall call = {};
+    call.format = array_format(tables, checked, coder, lanes);
+    call.rows = tensor_data<const int32_t>(symbols);
+    call.indexes = checked.indexes;
+    call.type = kSymbolRows;
+    call.array = true;
+    call.row_count = checked.rows;
+    call.out = tensor_data<uint8_t>(coded);
+    call.capacity = static_cast<uint64_t>(coded->shape[0]);
+    call.bytes = bytes;
+    return encode_blocks_on_device(context, launch, &call);
+  }
   Run run;
   BINCE_RETURN_IF_ERROR(begin_run(context, launch, symbols_bytes(tables, count, true), &run));
   Workspace workspace = {run.workspace, 0};
@@ -241,9 +278,15 @@ bince_status bince_symbols_encode(const bince_context* context, const bince_tabl
 
 bince_status bince_symbols_decode_workspace(const bince_context* context, const bince_tables* tables,
                                             size_t* bytes) {
-  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_symbols_decode_workspace"));
+  BINCE_RETURN_IF_ERROR(check_context(context));
   BINCE_RETURN_IF_ERROR(check_place(bytes));
   BINCE_RETURN_IF_ERROR(check_prepared(tables));
+  if (context->cuda) {
+    Workspace workspace;
+    carve_decode_room(&workspace, tables->tables, 1, true);
+    *bytes = workspace_bytes(context, workspace.used);
+    return BINCE_OK;
+  }
   *bytes = symbols_bytes(tables, 0, false);
   return BINCE_OK;
 }
@@ -251,10 +294,24 @@ bince_status bince_symbols_decode_workspace(const bince_context* context, const 
 bince_status bince_symbols_decode(const bince_context* context, const bince_tables* tables, int32_t coder,
                                   uint32_t lanes, const bince_tensor* coded, const bince_tensor* indexes,
                                   bince_tensor* symbols, const bince_launch* launch) {
-  BINCE_RETURN_IF_ERROR(needs_cpu(context, "bince_symbols_decode"));
+  BINCE_RETURN_IF_ERROR(check_context(context));
+  const DeviceCall scope(context);
   Symbols checked;
-  BINCE_RETURN_IF_ERROR(check_symbols(tables, coder, lanes, symbols, indexes, &checked));
+  BINCE_RETURN_IF_ERROR(check_symbols(context, tables, coder, lanes, symbols, indexes, &checked));
   BINCE_RETURN_IF_ERROR(check_tensor(coded, "coded", {kUint8}, {-1}));
+  if (context->cuda) {
+    DecodeBlocksCall call = {};
+    call.format = array_format(tables, checked, coder, lanes);
+    call.bytes = tensor_data<const uint8_t>(coded);
+    call.byte_count = static_cast<uint64_t>(coded->shape[0]);
+    call.blocks = 1;
+    call.rows = tensor_data<void>(symbols);
+    call.indexes = checked.indexes;
+    call.type = kSymbolRows;
+    call.array = true;
+    call.row_count = checked.rows;
+    return decode_blocks_on_device(context, launch, &call);
+  }
   Run run;
   BINCE_RETURN_IF_ERROR(begin_run(context, launch, symbols_bytes(tables, 0, false), &run));
   Workspace workspace = {run.workspace, 0};

@@ -62,6 +62,11 @@ constexpr Sentence kSentences[] = {
     {Offence::kBlockEscape, BINCE_CORRUPT_DATA, "block %lld: an escape that no encoder writes"},
     {Offence::kBlockHeader, BINCE_CORRUPT_DATA, "block %lld: its header does not fit the format"},
     {Offence::kString, BINCE_CORRUPT_DATA, "string %lld does not decode"},
+    {Offence::kStringSymbol, BINCE_INVALID_VALUE,
+     "symbols: element %lld is too far outside its table for a CompressAI string"},
+    {Offence::kBlockRows, BINCE_INVALID_ARGUMENT,
+     "rows: expected room for the %lld rows of the sections, received another number"},
+    {Offence::kOutputTooSmall, BINCE_BUFFER_TOO_SMALL, "output: expected at least %lld bytes"},
 };
 
 bince_status need_context(const bince_context* context) {

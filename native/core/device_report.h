@@ -46,6 +46,9 @@ enum class Offence : uint32_t {
   kBlockEscape,          // index: block with an escape that no encoder writes
   kBlockHeader,          // index: block
   kString,               // index: string that does not decode
+  kStringSymbol,         // index: place in `symbols`
+  kBlockRows,            // index: the rows that the sections hold
+  kOutputTooSmall,       // index: the bytes that are needed
   kOffences
 };
 

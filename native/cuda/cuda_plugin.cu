@@ -1,5 +1,6 @@
 #include "native/cuda/cuda_plugin.h"
 
+#include "native/coding/coding_cuda.h"
 #include "native/contrastive/contrastive_ops.h"
 #include "native/cuda/device_runtime.h"
 #include "native/cuda/plugin_version.h"
@@ -46,8 +47,9 @@ extern "C" const bince::CudaPlugin* bince_cuda_plugin(const bince::CudaHost* hos
 #else
   constexpr const char* kName = "cuda";
 #endif
-  static const CudaPlugin plugin = {kCudaPluginVersion, kName,  cuda_runtime_table(), &contrastive_ops_cuda(),
-                                    entropy_ops_cuda(), nullptr};
+  static const CudaPlugin plugin = {kCudaPluginVersion,   kName,
+                                    cuda_runtime_table(), &contrastive_ops_cuda(),
+                                    entropy_ops_cuda(),   coding_cuda_ops()};
   if (host->version != kCudaPluginVersion) return &plugin;  // which says its version and is refused
   set_cuda_host(host);
   return check_driver() == BINCE_OK ? &plugin : nullptr;

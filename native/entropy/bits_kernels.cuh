@@ -29,6 +29,7 @@ __device__ __forceinline__ float segment_sum(float value, int segment, int lane)
 template <int kThreads>
 __global__ void __launch_bounds__(kThreads)
     sum_bits_kernel(const double* partial, int64_t count, double* total) {
+  static_assert((kThreads & (kThreads - 1)) == 0, "sums are halved");
   BINCE_DYNAMIC_SHARED(double, sums);
   const int thread = static_cast<int>(threadIdx.x);
   double sum = 0;

@@ -56,7 +56,7 @@ BINCE_INLINE size_t trace_bytes(const Widths& w) {
 // Grid: ceil(slices * groups / kWarps) blocks of kWarps warps; a warp is one slice of rows of one group of 32
 // channels.  Shared: trace_bytes a thread.
 template <bool kBackward, int kWarps>
-__global__ void __launch_bounds__(32 * kWarps)
+__global__ void __launch_bounds__(32 * kWarps, 16)
     factorized_general_kernel(const FactorizedArgs args, const FactorizedLayout layout,
                               DeviceReport* report) {
   using L = LanesCuda;
@@ -76,14 +76,14 @@ __global__ void __launch_bounds__(32 * kWarps)
   const Column<const float> p = {layout.effective + own, C};
   const Column<float> d = {kBackward ? layout.partial + slice * (P + 2) * C + own : nullptr, C};
   for (int64_t i = 0; kBackward && present && i < P + 2; ++i) d.base[i * C] = 0;
-  const float gain = layout.gains[own], floor = static_cast<float>(args.floor);
+  const float gain = layout.gains[own], floor = layout.floor;
   const float shift = args.shift ? args.shift[own] : 0.0f, median = args.medians ? args.medians[own] : 0.0f;
 
   double bits = 0;
   const int64_t begin = 4 * slice * layout.slice - layout.skip;
   for (int64_t n = begin; n < begin + 4 * layout.slice; ++n) {
     if (n < 0 || n >= args.N) continue;  // the same for every lane
-    const float dbits = kBackward ? row_cotangent(args, n, report) : 0.0f;
+    const float dbits = kBackward ? row_cotangent(args, layout, n) : 0.0f;
     double of_row = 0;
     for (int64_t i = 0; present && i < args.I; ++i) {
       const int64_t at = (n * C + c) * args.I + i;

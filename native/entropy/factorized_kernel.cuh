@@ -13,6 +13,7 @@
 #include "native/cuda/report.cuh"
 #include "native/entropy/bits_kernels.cuh"
 #include "native/entropy/entropy_ops.h"
+#include "native/entropy/factorized_layout.h"
 #include "native/entropy/factorized_network.h"
 #include "native/entropy/lanes_cuda.cuh"
 #include "native/entropy/likelihood.h"
@@ -21,23 +22,6 @@
 namespace bince {
 
 constexpr int kUsualParameters = 58;
-
-// Where work and partial results lie; the pointers are into the workspace.
-struct FactorizedLayout {
-  int skip;              // rows of the first quad that lie before x: first_row mod 4
-  int64_t quads;         // of rows, the first and the last perhaps in part
-  int64_t groups;        // warps side by side: groups of 32 channels; inner layout: channels
-  int64_t units, slice;  // of a channel; of a slice: quads, or quads * I
-  int64_t slices;
-  int64_t pieces;         // places for row_bits [N][pieces]
-  int64_t column_pieces;  // inner layout: of one channel
-  float* gains;           // [C] e^log_gain
-  float* effective;       // [P][C] softplus(H), b, tanh(a)
-  float* chain;           // [P][C] their derivatives
-  float* partial;         // [slices][P + 2][C] gradients; then of log-gain, then of y
-  double* bits;           // [slices][groups]
-  float* row_bits;        // [N][pieces], where bits_per_row is asked for
-};
 
 // What a thread knows of its channel.
 template <int kParameters>
@@ -65,11 +49,10 @@ __device__ __forceinline__ float value_of(const FactorizedArgs& args, float x, f
   return y;
 }
 
-// What an element's cotangents are; offences of row n are noted.
-__device__ __forceinline__ float row_cotangent(const FactorizedArgs& args, int64_t n, DeviceReport* report) {
-  const float of_row = args.dbits_per_row ? args.dbits_per_row[n] : 0.0f;
-  if (!is_finite(of_row)) note_offence(report, Offence::kBitsCotangent, n);
-  return static_cast<float>(args.dbits) + of_row;
+// The cotangent of a row's bits; prepare_parameters_kernel has looked at the values.
+__device__ __forceinline__ float row_cotangent(const FactorizedArgs& args, const FactorizedLayout& layout,
+                                               int64_t n) {
+  return layout.dbits + (args.dbits_per_row ? args.dbits_per_row[n] : 0.0f);
 }
 __device__ __forceinline__ float element_cotangent(const FactorizedArgs& args, int64_t at, int64_t n,
                                                    DeviceReport* report) {
@@ -80,15 +63,15 @@ __device__ __forceinline__ float element_cotangent(const FactorizedArgs& args, i
 
 // The element x[at] of row n and channel c: outputs, gradients; returns its bits.
 template <bool kBackward>
-__device__ __forceinline__ float run_element(const FactorizedArgs& args,
+__device__ __forceinline__ float run_element(const FactorizedArgs& args, const FactorizedLayout& layout,
                                              const Channel<kUsualParameters>& channel, int64_t at, int64_t n,
                                              int64_t c, float x, float noise,
                                              ChannelSums<kUsualParameters>* sums, DeviceReport* report) {
   using L = LanesCuda;
-  const float floor = static_cast<float>(args.floor);
+  const float floor = layout.floor;
   float dbits = 0, dlikelihood = 0;
   if (kBackward) {
-    dbits = row_cotangent(args, n, report);
+    dbits = row_cotangent(args, layout, n);
     dlikelihood = element_cotangent(args, at, n, report);
   }
   float y;
@@ -143,22 +126,27 @@ __device__ __forceinline__ float run_unit(const FactorizedArgs& args, const Fact
                                           const Channel<kUsualParameters>& channel, int64_t c, int64_t group,
                                           int64_t quad, int64_t i, bool present, int lane, int64_t unit,
                                           ChannelSums<kUsualParameters>* sums, DeviceReport* report) {
-  const int64_t first = 4 * quad - layout.skip, stride = args.C * args.I;
+  const int64_t first = 4 * quad - layout.skip;
+  // Rows `low` to `low + count - 1` of the four are rows of x.
+  const int low = first < 0 ? static_cast<int>(-first) : 0;
+  const int high = args.N - first < 4 ? static_cast<int>(args.N - first) : 4;
+  const unsigned count = present && high > low ? static_cast<unsigned>(high - low) : 0u;
   int64_t at = (first * args.C + c) * args.I + i;
-  float next = present && first >= 0 && first < args.N ? load_x(args, at) : 0.0f;
+  float next = low == 0 && count > 0 ? load_x(args, at) : 0.0f;
   float noise[4] = {0, 0, 0, 0};
   if (args.quantize == BINCE_QUANTIZE_NOISE)
     noise_of_four_rows(args.seed, (args.first_row >> 2) + static_cast<uint64_t>(quad),
                        static_cast<uint32_t>(c * args.I + i), noise);
   float total = 0;
 #pragma unroll 1
-  for (int64_t n = first; n < first + 4; ++n, at += stride) {
+  for (int r = -low; r < 4 - low; ++r, at += layout.stride) {
     const float x = next;
     // The next row's x is on its way while this one is worked on.
-    if (present && n + 1 < first + 4 && n + 1 >= 0 && n + 1 < args.N) next = load_x(args, at + stride);
+    if (static_cast<unsigned>(r + 1) < count) next = load_x(args, at + layout.stride);
+    const int64_t n = first + low + r;
     float bits = 0;
-    if (present && n >= 0 && n < args.N)
-      bits = run_element<kBackward>(args, channel, at, n, c, x, noise[0], sums, report);
+    if (static_cast<unsigned>(r) < count)
+      bits = run_element<kBackward>(args, layout, channel, at, n, c, x, noise[0], sums, report);
     if (layout.row_bits) store_row_bits<kInner>(args, layout, bits, n, group, quad, lane, unit);
     total += bits;
     noise[0] = noise[1], noise[1] = noise[2], noise[2] = noise[3];

@@ -16,13 +16,16 @@ BINCE_INLINE ParameterKind parameter_kind(const Widths& w, int p) {
                                   : ParameterKind::kFactor;
 }
 
-// effective and chain [P][C], gains [C].  A thread a parameter; chain may be null.
+// effective and chain [P][C], gains [C]; looks at the values of everything but x and dlikelihood.  A thread a
+// parameter; chain may be null.
 template <int kThreads>
 __global__ void __launch_bounds__(kThreads)
     prepare_parameters_kernel(const FactorizedArgs args, const FactorizedLayout layout,
                               DeviceReport* report) {
   using L = LanesCuda;
   const int64_t at = int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  for (int64_t n = at; args.dbits_per_row && n < args.N; n += int64_t{gridDim.x} * kThreads)
+    if (!is_finite(args.dbits_per_row[n])) note_offence(report, Offence::kBitsCotangent, n);
   if (at >= args.widths.parameters * args.C) return;
   const int64_t p = at / args.C, c = at - p * args.C;
   const float raw = args.params[at];

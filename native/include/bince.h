@@ -189,8 +189,10 @@ BINCE_API bince_status bince_stream_synchronize(bince_context* context, void* st
  * A row counts when it has a positive (in SIGMOID always); one that does not contributes zero.  A row whose
  * denominator is empty contributes zero too.  The mean of raw^2 runs over the pairs that are scored: all but
  * an excluded diagonal and keys that are not a row's own.  SYMMETRIC adds the same loss over columns, in the
- * same pass, and halves the sum of both.  Sources: van den Oord et al. 2018; Radford et al. 2021; Chen et
- * al. 2020; Khosla et al. 2020; He et al. 2020; Yeh et al. 2022; Bachman et al. 2019; Zhai et al. 2023.
+ * same pass, and halves the sum of both.  On CUDA bfloat16 inputs have bfloat16 products, with the gradients'
+ * weights rounded to bfloat16 and sums in float32, and COSINE takes rows of norms from 2^-50 to 2^50, and 0.
+ * Sources: van den Oord et al. 2018; Radford et al. 2021; Chen et al. 2020; Khosla et al. 2020; He et al.
+ * 2020; Yeh et al. 2022; Bachman et al. 2019; Zhai et al. 2023.
  */
 enum { /* bince_contrastive.denominator */
        BINCE_DENOMINATOR_ALL = 0,
@@ -257,7 +259,8 @@ typedef struct bince_contrastive_results {
 BINCE_API void bince_contrastive_init(bince_contrastive* problem);
 
 /* The workspace of `call` (BINCE_CONTRASTIVE_FORWARD, ...), in bytes: at most 64 MiB beyond a few numbers a
- * row and a column, whatever N and M.  Checks the problem as the call itself does, but for the values. */
+ * row and a column, whatever N and M; on CUDA also copies of q, k or queue whose rows are no whole pieces of
+ * 16 bytes, aligned to 16.  Checks the problem as the call itself does, but for the values. */
 BINCE_API bince_status bince_contrastive_workspace(const bince_context* context,
                                                    const bince_contrastive* problem, uint32_t call,
                                                    size_t* bytes);
@@ -492,6 +495,19 @@ BINCE_API bince_status bince_tables_prepare(const bince_tensor* cdf, const bince
                                             const bince_tensor* offset, void* buffer, size_t buffer_bytes,
                                             const bince_tables** prepared);
 
+/* On a CUDA context symbols, indexes, rows, coded bytes and sizes are in the device's memory, while formats
+ * and prepared tables stay on the host: what kernels need of them is uploaded once, into memory of the
+ * caller's. Tables, the format's own too, must have been uploaded to the context's device before a call takes
+ * them. Results by pointer (bytes, ideal_bits) are then places in the device's memory, 8-byte aligned, and
+ * bytes may be NULL; a buffer that is too small, like all that is wrong with the data, is told by
+ * bince_finish. */
+BINCE_API bince_status bince_tables_upload_bytes(const bince_tables* tables, size_t* bytes);
+/* Queues a copy of prepared tables to `device`, 64-byte aligned memory of the context's device, and notes the
+ * place in the tables: no other call may use them meanwhile, both must stay until the last use, and tables
+ * have one copy at a time.  The copy does not hold up the host if the tables lie in pinned memory. */
+BINCE_API bince_status bince_tables_upload(bince_context* context, const bince_tables* tables, void* device,
+                                           size_t bytes, void* stream);
+
 /* CRC-32C of `count` bytes; `crc` is 0, or the result for the bytes before them. */
 BINCE_API uint32_t bince_crc32c(uint32_t crc, const void* bytes, size_t count);
 
@@ -510,7 +526,16 @@ typedef struct bince_block_format {
   const bince_tensor* median;      /* float32 [C], finite; NULL: 0 */
   const bince_tensor* step;        /* float32 [C], finite, above 0, with a finite reciprocal; NULL: 1 */
   const bince_tensor* shift;       /* float32 [C], finite; NULL: 0 */
+  const void* uploaded;            /* CUDA: what bince_blocks_upload filled; NULL on the CPU */
 } bince_block_format;
+
+BINCE_API bince_status bince_blocks_upload_bytes(const bince_block_format* format, size_t* bytes);
+/* Makes what kernels need of the format's channels in `host` (64-byte aligned, `bytes` of it) and queues its
+ * copy to `device` (64-byte aligned memory of the context's device), which then goes into format->uploaded.
+ * Its tables must have been uploaded.  `host` must stay until the stream has passed; pinned memory does not
+ * hold up the host. */
+BINCE_API bince_status bince_blocks_upload(bince_context* context, const bince_block_format* format,
+                                           void* host, void* device, size_t bytes, void* stream);
 
 /* Bytes that hold the sections of n rows whatever the rows are.  Much more than usual. */
 BINCE_API bince_status bince_blocks_bound(const bince_block_format* format, int64_t rows, uint64_t* bytes);
@@ -532,18 +557,25 @@ BINCE_API bince_status bince_blocks_encode(const bince_context* context, const b
  * optional, the rows' type and shape; gets at least those values. */
 BINCE_API bince_status bince_blocks_check_rows(const bince_block_format* format, const bince_tensor* rows,
                                                bince_tensor* copy, int64_t* valid);
-/* Counts the blocks and rows of whole sections, from their headers alone.  first_block only serves the
- * messages. */
+/* Counts the blocks and rows of whole sections in the host's memory, from their headers alone.  first_block
+ * only serves the messages.  section_bytes: int64 [most], optional, gets the sizes of the first `most`. */
 BINCE_API bince_status bince_blocks_scan(const bince_block_format* format, const bince_tensor* sections,
-                                         uint64_t first_block, int64_t* blocks, int64_t* rows);
+                                         uint64_t first_block, bince_tensor* section_bytes, int64_t* blocks,
+                                         int64_t* rows);
+/* blocks: the most that a call decodes; it matters on CUDA alone. */
 BINCE_API bince_status bince_blocks_decode_workspace(const bince_context* context,
-                                                     const bince_block_format* format, size_t* bytes);
+                                                     const bince_block_format* format, int64_t blocks,
+                                                     size_t* bytes);
 /* Decodes whole sections (uint8 [bytes]) numbered from first_block into rows [n, C], float32 values or int32
- * symbols; n as bince_blocks_scan counted.  Checks checksums, end states, and that everything was used; the
- * message of BINCE_CORRUPT_DATA names the first bad block. */
+ * symbols; n as bince_blocks_scan counted.  section_bytes: int64 [blocks], their sizes, as the encoder or
+ * bince_blocks_scan gave them; bytes behind the last section are then not looked at.  The CPU also finds the
+ * sections by itself (NULL); on CUDA, where headers read one after the other would take longer than all the
+ * rest, the sizes are needed.  Checks checksums, end states, and that everything was used; the message of
+ * BINCE_CORRUPT_DATA names the first bad block (CUDA: the first of the most basic kind of damage). */
 BINCE_API bince_status bince_blocks_decode(const bince_context* context, const bince_block_format* format,
-                                           const bince_tensor* sections, uint64_t first_block,
-                                           bince_tensor* rows, const bince_launch* launch);
+                                           const bince_tensor* sections, const bince_tensor* section_bytes,
+                                           uint64_t first_block, bince_tensor* rows,
+                                           const bince_launch* launch);
 
 /* Plain arrays.  symbols: int32 [count]; indexes: int32 [count], the table of each symbol (as for a Gaussian
  * conditional); NULL: symbol i uses table i mod T, and count is a multiple of T.

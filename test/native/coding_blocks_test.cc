@@ -15,8 +15,10 @@ struct Shape {
   int32_t coder;
 };
 
+// On the backends that are named, or all.
 void check_all_pairs(const Shape& shape, const Tables& tables, const std::vector<int32_t>& index,
-                     double escapes) {
+                     double escapes,
+                     const std::vector<std::string>& backends = bince_test::available_backends()) {
   Format format(tables, index, shape.channels, shape.block_rows, shape.lanes, shape.coder);
   const std::vector<int32_t> symbols = draw(tables, index, shape.rows, 1, escapes);
   // float32 holds these symbols.
@@ -24,7 +26,7 @@ void check_all_pairs(const Shape& shape, const Tables& tables, const std::vector
       std::all_of(symbols.begin(), symbols.end(), [](int32_t s) { return s > -(1 << 24) && s < 1 << 24; });
   std::vector<uint8_t> first;
   double first_ideal = 0;
-  for (const std::string& writer : bince_test::available_backends()) {
+  for (const std::string& writer : backends) {
     const bince_test::Context context(writer.c_str(), writer == "ref" ? 1 : 2);
     double ideal = 0;
     const std::vector<uint8_t> bytes = encode(context, format, symbols.data(), kInt32, shape.rows, &ideal);
@@ -83,7 +85,12 @@ TEST(blocks_of_4096_rows_of_512_channels) {
   for (int c = 0; c < 512; ++c) sizes.push_back(12 + c % 11);
   const Tables tables = bell_tables(sizes);
   for (const int64_t rows : {4095, 4097})
-    check_all_pairs({rows, 512, 1024, 32, BINCE_RANS}, tables, {}, 0.0001);
+    check_all_pairs({rows, 512, 1024, 32, BINCE_RANS}, tables, {}, 0.0001, bince_test::cpu_backends());
+  for (const int64_t rows : {1, 33, 130})
+    check_all_pairs({rows, 512, 64, 32, BINCE_RANS}, tables, {}, 0.0001);
+  const Tables seven = bell_tables({12, 13, 14, 15, 16, 17, 18});
+  for (const int64_t rows : {4095, 4096, 4097})
+    check_all_pairs({rows, 7, 4096, 32, BINCE_RANS}, seven, {}, 0.001);
 }
 
 TEST(values_are_quantised_alike) {
@@ -130,7 +137,8 @@ TEST(values_that_cannot_be_coded_are_named) {
       rows[5 * 600] = bad;
       std::vector<uint8_t> out(1 << 20);
       CHECK_EQ(try_encode(context, format, rows.data(), kFloat32, 700, &out, nullptr), BINCE_INVALID_VALUE);
-      CHECK(std::strstr(bince_last_error(), "row 333, channel 4") != nullptr);
+      const char* place = on_device(context) ? "element 1669 " : "row 333, channel 4";
+      CHECK(std::strstr(bince_last_error(), place) != nullptr);
     }
   }
 }
@@ -166,16 +174,18 @@ TEST(small_buffers_are_told_what_is_needed) {
   const Tables tables = bell_tables({9});
   Format format(tables, {}, 1, 64, 1, BINCE_RANS);
   const std::vector<int32_t> symbols = draw(tables, {}, 500, 3, 0.05);
-  const bince_test::Context context("ref");
-  const std::vector<uint8_t> whole = encode(context, format, symbols.data(), kInt32, 500, nullptr);
-  std::vector<uint8_t> out(whole.size() - 1);
-  uint64_t needed = 0;
-  CHECK_EQ(try_encode(context, format, symbols.data(), kInt32, 500, &out, nullptr, &needed),
-           BINCE_BUFFER_TOO_SMALL);
-  CHECK_EQ(needed, whole.size());
-  out.resize(needed);
-  CHECK_OK(try_encode(context, format, symbols.data(), kInt32, 500, &out, nullptr, &needed));
-  CHECK(out == whole);
+  for (const std::string& name : bince_test::available_backends()) {
+    const bince_test::Context context(name.c_str());
+    const std::vector<uint8_t> whole = encode(context, format, symbols.data(), kInt32, 500, nullptr);
+    std::vector<uint8_t> out(whole.size() - 1);
+    uint64_t needed = 0;
+    CHECK_EQ(try_encode(context, format, symbols.data(), kInt32, 500, &out, nullptr, &needed),
+             BINCE_BUFFER_TOO_SMALL);
+    CHECK_EQ(needed, whole.size());
+    out.resize(needed);
+    CHECK_OK(try_encode(context, format, symbols.data(), kInt32, 500, &out, nullptr, &needed));
+    CHECK(out == whole);
+  }
 }
 
 TEST(crc32c_is_castagnoli) {
@@ -184,7 +194,7 @@ TEST(crc32c_is_castagnoli) {
   std::vector<uint8_t> bytes(8000);
   std::mt19937 random(5);
   for (uint8_t& b : bytes) b = static_cast<uint8_t>(random());
-  for (const std::string& name : bince_test::available_backends()) {
+  for (const std::string& name : bince_test::cpu_backends()) {
     const bince::CodingOps* ops = bince::ops_named(name.c_str())->coding;
     for (size_t begin = 0; begin < 9; ++begin)
       for (const size_t count : {0, 1, 7, 8, 9, 65, 3071, 3072, 3073, 7000})

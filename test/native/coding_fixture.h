@@ -13,6 +13,7 @@
 #include "bince.h"
 #include "native/coding/coding_ops.h"
 #include "native/core/tensor_check.h"
+#include "test/native/device_case.h"
 
 namespace coding_test {
 
@@ -123,7 +124,7 @@ struct Format {
          uint32_t block_rows, uint32_t lanes, int32_t coder)
       : index(table_index) {
     format = {sizeof format,         coder,   lanes,   channels, block_rows, 0xabcd,
-              tables.prepare(&room), nullptr, nullptr, nullptr,  nullptr};
+              tables.prepare(&room), nullptr, nullptr, nullptr,  nullptr,    nullptr};
     if (!index.empty()) {
       tensors[0] = std::make_unique<Tensor>(index.data(), kInt32, channels);
       format.table_index = *tensors[0];
@@ -143,9 +144,127 @@ struct Format {
   operator const bince_block_format*() const { return &format; }
 };
 
-inline bince_status try_encode(const bince_context* context, const Format& format, const void* rows,
+inline bool on_device(const bince_context* context) {
+  return bince_context_device(context).device_type == BINCE_CUDA;
+}
+
+// Prepared tables in the context's memory while it lives; nothing on the CPU.
+class UploadedTables {
+ public:
+  UploadedTables(bince_context* context, const bince_tables* tables) {
+    size_t bytes = 0;
+    if (!tables || !on_device(context)) return;
+    CHECK_OK(bince_tables_upload_bytes(tables, &bytes));
+    memory_ = std::make_unique<bince_test::GuardedBytes>(context, bytes);
+    CHECK_OK(bince_tables_upload(context, tables, memory_->data(), bytes, bince_context_stream(context)));
+  }
+
+ private:
+  std::unique_ptr<bince_test::GuardedBytes> memory_;
+};
+
+// The same of a format; the CPU takes it as it is.
+class UploadedFormat {
+ public:
+  UploadedFormat(bince_context* context, const Format& format)
+      : tables_(context, format.format.tables), format_(format.format) {
+    size_t bytes = 0;
+    if (!on_device(context) || bince_blocks_upload_bytes(&format_, &bytes) != BINCE_OK) return;
+    host_ = std::make_unique<Room>(bytes);
+    memory_ = std::make_unique<bince_test::GuardedBytes>(context, bytes);
+    CHECK_OK(bince_blocks_upload(context, &format_, host_->data, memory_->data(), bytes,
+                                 bince_context_stream(context)));
+    format_.uploaded = memory_->data();
+  }
+  operator const bince_block_format*() const { return &format_; }
+
+ private:
+  UploadedTables tables_;
+  bince_block_format format_;
+  std::unique_ptr<Room> host_;
+  std::unique_ptr<bince_test::GuardedBytes> memory_;
+};
+
+template <typename T>
+std::vector<T> copy_of(const void* data, size_t count) {
+  const T* begin = static_cast<const T*>(data);
+  return count ? std::vector<T>(begin, begin + count) : std::vector<T>();
+}
+
+// try_encode and decode on a device: `T` is float or int32_t.
+template <typename T>
+bince_status encode_on_device(bince_context* context, const Format& format, const void* rows, int64_t count,
+                              std::vector<uint8_t>* out, double* ideal, uint64_t* needed) {
+  const int64_t C = format.format.channels, B = format.format.block_rows;
+  const UploadedFormat uploaded(context, format);
+  size_t workspace = 0;
+  CHECK_OK(bince_blocks_encode_workspace(context, uploaded, count, &workspace));
+  const bince_test::DeviceLaunch launch(context, workspace);
+  bince_test::DeviceArray<T> input(context, copy_of<T>(rows, static_cast<size_t>(count * C)), 1);
+  bince_test::DeviceArray<uint8_t> sections(context, out->size(), 3);
+  bince_test::DeviceArray<int64_t> sizes(context, static_cast<size_t>((count + B - 1) / B));
+  bince_test::DeviceArray<uint64_t> bytes(context, size_t{1});
+  bince_test::DeviceArray<double> bits(context, size_t{1});
+  const bince_status status =
+      bince_blocks_encode(context, uploaded, input.tensor({count, C}), 5, sections.tensor(), sizes.tensor(),
+                          bytes.data(), ideal ? bits.data() : nullptr, launch);
+  if (status != BINCE_OK) return status;
+  const bince_status result = launch.finish();
+  const uint64_t total = bytes.read()[0];
+  uint64_t sum = 0;
+  for (const int64_t size : sizes.read()) sum += static_cast<uint64_t>(size);
+  CHECK_EQ(sum, total);
+  if (needed) *needed = total;
+  if (result != BINCE_OK) return result;
+  if (ideal) *ideal = bits.read()[0];
+  *out = sections.read();
+  out->resize(total);
+  return BINCE_OK;
+}
+
+template <typename T>
+bince_status decode_on_device(bince_context* context, const Format& format, const std::vector<uint8_t>& bytes,
+                              void* rows, int64_t count) {
+  // The sizes that the headers tell; with damage in them, one section and the rest.
+  const size_t most = bytes.size() / 7 + 1;
+  std::vector<int64_t> sizes(most);
+  int64_t blocks = 0, seen = 0;
+  Tensor host(bytes.data(), kUint8, static_cast<int64_t>(bytes.size()));
+  Tensor host_sizes(sizes.data(), kInt64, static_cast<int64_t>(most));
+  const bince_status scanned = bince_blocks_scan(format, host, 5, host_sizes, &blocks, &seen);
+  if (scanned != BINCE_OK) {
+    blocks = 0;
+    int64_t left = static_cast<int64_t>(bytes.size());
+    while (blocks < static_cast<int64_t>(most) && sizes[static_cast<size_t>(blocks)] > 0)
+      left -= sizes[static_cast<size_t>(blocks++)];
+    if (left > 0) sizes[static_cast<size_t>(blocks++)] = left;
+  }
+  sizes.resize(static_cast<size_t>(blocks));
+  const UploadedFormat uploaded(context, format);
+  size_t workspace = 0;
+  CHECK_OK(bince_blocks_decode_workspace(context, uploaded, blocks, &workspace));
+  const bince_test::DeviceLaunch launch(context, workspace);
+  const size_t values = static_cast<size_t>(count) * format.format.channels;
+  bince_test::DeviceArray<uint8_t> sections(context, bytes, 1);
+  bince_test::DeviceArray<int64_t> section_bytes(context, sizes);
+  bince_test::DeviceArray<T> out(context, values, 1);
+  const bince_status status =
+      bince_blocks_decode(context, uploaded, sections.tensor(), section_bytes.tensor(), 5,
+                          out.tensor({count, format.format.channels}), launch);
+  if (status != BINCE_OK) return status;
+  const bince_status result = launch.finish();
+  const std::vector<T> read = out.read();
+  if (values) std::memcpy(rows, read.data(), values * sizeof(T));
+  return result;
+}
+
+inline bince_status try_encode(bince_context* context, const Format& format, const void* rows,
                                bince_dtype dtype, int64_t count, std::vector<uint8_t>* out, double* ideal,
                                uint64_t* needed = nullptr) {
+  if (on_device(context))
+    return dtype.code == BINCE_FLOAT
+               ? encode_on_device<float>(context, format, rows, count, out, ideal, needed)
+               : encode_on_device<int32_t>(context, format, rows, count, out, ideal, needed);
   size_t workspace = 0;
   const bince_status status = bince_blocks_encode_workspace(context, format, count, &workspace);
   if (status != BINCE_OK) return status;
@@ -161,7 +280,7 @@ inline bince_status try_encode(const bince_context* context, const Format& forma
   return result;
 }
 
-inline std::vector<uint8_t> encode(const bince_context* context, const Format& format, const void* rows,
+inline std::vector<uint8_t> encode(bince_context* context, const Format& format, const void* rows,
                                    bince_dtype dtype, int64_t count, double* ideal) {
   uint64_t bound = 0;
   bince_blocks_bound(format, count, &bound);
@@ -171,10 +290,13 @@ inline std::vector<uint8_t> encode(const bince_context* context, const Format& f
   return out;
 }
 
-inline bince_status decode(const bince_context* context, const Format& format,
-                           const std::vector<uint8_t>& bytes, void* rows, bince_dtype dtype, int64_t count) {
+inline bince_status decode(bince_context* context, const Format& format, const std::vector<uint8_t>& bytes,
+                           void* rows, bince_dtype dtype, int64_t count) {
+  if (on_device(context))
+    return dtype.code == BINCE_FLOAT ? decode_on_device<float>(context, format, bytes, rows, count)
+                                     : decode_on_device<int32_t>(context, format, bytes, rows, count);
   size_t workspace = 0;
-  const bince_status status = bince_blocks_decode_workspace(context, format, &workspace);
+  const bince_status status = bince_blocks_decode_workspace(context, format, 0, &workspace);
   if (status != BINCE_OK) return status;
   const Room room(workspace);
   const bince_launch launch = {nullptr, room.data, workspace, nullptr};
@@ -183,7 +305,7 @@ inline bince_status decode(const bince_context* context, const Format& format,
   if (!bytes.empty()) std::memcpy(exact.get(), bytes.data(), bytes.size());
   Tensor sections(exact.get(), kUint8, static_cast<int64_t>(bytes.size()));
   Tensor out(rows, dtype, count, format.format.channels);
-  return bince_blocks_decode(context, format, sections, 5, out, &launch);
+  return bince_blocks_decode(context, format, sections, nullptr, 5, out, &launch);
 }
 
 inline uint32_t bitwise_crc(uint32_t crc, const uint8_t* bytes, size_t count) {

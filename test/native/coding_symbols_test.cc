@@ -38,7 +38,24 @@ Array mixed_array(size_t count, uint32_t seed) {
   return a;
 }
 
-bince_status code_symbols(const bince_context* context, const Array& a, bool use_indexes, int32_t coder,
+bince_status encode_symbols_on_device(bince_context* context, const Array& a, bool use_indexes, int32_t coder,
+                                      uint32_t lanes, size_t workspace, std::vector<uint8_t>* coded) {
+  const UploadedTables uploaded(context, a.prepared);
+  const bince_test::DeviceLaunch launch(context, workspace);
+  bince_test::DeviceArray<int32_t> symbols(context, a.symbols, 1), indexes(context, a.indexes, 1);
+  bince_test::DeviceArray<uint8_t> out(context, coded->size(), 1);
+  bince_test::DeviceArray<uint64_t> bytes(context, size_t{1});
+  const bince_status status =
+      bince_symbols_encode(context, a.prepared, coder, lanes, symbols.tensor(),
+                           use_indexes ? indexes.tensor() : nullptr, out.tensor(), bytes.data(), launch);
+  if (status != BINCE_OK) return status;
+  const bince_status result = launch.finish();
+  *coded = out.read();
+  coded->resize(result == BINCE_OK ? bytes.read()[0] : 0);
+  return result;
+}
+
+bince_status code_symbols(bince_context* context, const Array& a, bool use_indexes, int32_t coder,
                           uint32_t lanes, std::vector<uint8_t>* coded) {
   const int64_t count = static_cast<int64_t>(a.symbols.size());
   size_t workspace = 0;
@@ -46,6 +63,8 @@ bince_status code_symbols(const bince_context* context, const Array& a, bool use
   CHECK_OK(bince_symbols_encode_workspace(context, a.prepared, count, &workspace));
   CHECK_OK(bince_symbols_bound(count, &bytes));
   coded->resize(bytes);
+  if (on_device(context))
+    return encode_symbols_on_device(context, a, use_indexes, coder, lanes, workspace, coded);
   const Room room(workspace);
   const bince_launch launch = {nullptr, room.data, workspace, nullptr};
   Tensor symbols(a.symbols.data(), kInt32, count), indexes(a.indexes.data(), kInt32, count);
@@ -57,12 +76,30 @@ bince_status code_symbols(const bince_context* context, const Array& a, bool use
   return status;
 }
 
-bince_status decode_symbols(const bince_context* context, const Array& a, bool use_indexes, int32_t coder,
+bince_status decode_symbols_on_device(bince_context* context, const Array& a, bool use_indexes, int32_t coder,
+                                      uint32_t lanes, size_t workspace, const std::vector<uint8_t>& coded,
+                                      std::vector<int32_t>* back) {
+  const UploadedTables uploaded(context, a.prepared);
+  const bince_test::DeviceLaunch launch(context, workspace);
+  bince_test::DeviceArray<uint8_t> bytes(context, coded, 1);
+  bince_test::DeviceArray<int32_t> symbols(context, a.symbols.size()), indexes(context, a.indexes);
+  const bince_status status =
+      bince_symbols_decode(context, a.prepared, coder, lanes, bytes.tensor(),
+                           use_indexes ? indexes.tensor() : nullptr, symbols.tensor(), launch);
+  if (status != BINCE_OK) return status;
+  const bince_status result = launch.finish();
+  *back = symbols.read();
+  return result;
+}
+
+bince_status decode_symbols(bince_context* context, const Array& a, bool use_indexes, int32_t coder,
                             uint32_t lanes, const std::vector<uint8_t>& coded, std::vector<int32_t>* back) {
   back->assign(a.symbols.size(), 0);
   const int64_t count = static_cast<int64_t>(a.symbols.size());
   size_t workspace = 0;
   CHECK_OK(bince_symbols_decode_workspace(context, a.prepared, &workspace));
+  if (on_device(context))
+    return decode_symbols_on_device(context, a, use_indexes, coder, lanes, workspace, coded, back);
   const Room room(workspace);
   const bince_launch launch = {nullptr, room.data, workspace, nullptr};
   const std::unique_ptr<uint8_t[]> exact(new uint8_t[coded.size()]);
@@ -99,36 +136,48 @@ TEST(arrays_come_back_on_every_backend) {
 TEST(arrays_without_indexes_are_rows_of_all_tables) {
   Array a = mixed_array(0, 1);
   a.symbols = draw(a.tables, {}, 100, 3, 0.01);
-  const bince_test::Context context("ref");
-  for (const int32_t coder : {BINCE_RANS, BINCE_RANGE}) {
+  for (const std::string& name : bince_test::available_backends()) {
+    const bince_test::Context context(name.c_str()), reference("ref");
+    for (const int32_t coder : {BINCE_RANS, BINCE_RANGE}) {
+      for (const uint32_t lanes : {1u, 32u}) {
+        if (coder == BINCE_RANGE && lanes > 1) continue;
+        std::vector<uint8_t> coded, expected;
+        std::vector<int32_t> back;
+        CHECK_OK(code_symbols(context, a, false, coder, lanes, &coded));
+        CHECK_OK(code_symbols(reference, a, false, coder, lanes, &expected));
+        CHECK(coded == expected);
+        CHECK_OK(decode_symbols(context, a, false, coder, lanes, coded, &back));
+        CHECK(back == a.symbols);
+      }
+    }
+    Array odd = mixed_array(0, 1);
+    odd.symbols = {1, 2, 3};
     std::vector<uint8_t> coded;
-    std::vector<int32_t> back;
-    CHECK_OK(code_symbols(context, a, false, coder, 1, &coded));
-    CHECK_OK(decode_symbols(context, a, false, coder, 1, coded, &back));
-    CHECK(back == a.symbols);
+    CHECK_EQ(code_symbols(context, odd, false, BINCE_RANS, 1, &coded), BINCE_INVALID_ARGUMENT);
   }
-  a.symbols.pop_back();
-  std::vector<uint8_t> coded;
-  CHECK_EQ(code_symbols(context, a, false, BINCE_RANS, 1, &coded), BINCE_INVALID_ARGUMENT);
 }
 
 TEST(damaged_arrays_never_crash) {
-  const Array a = mixed_array(300, 9);
-  const bince_test::Context context("ref");
-  std::mt19937 random(2);
-  for (const int32_t coder : {BINCE_RANS, BINCE_RANGE}) {
-    std::vector<uint8_t> coded;
-    CHECK_OK(code_symbols(context, a, true, coder, 1, &coded));
-    std::vector<int32_t> back;
-    for (size_t length = 0; length < coded.size(); ++length) {
-      const std::vector<uint8_t> cut(coded.begin(), coded.begin() + static_cast<std::ptrdiff_t>(length));
-      CHECK_EQ(decode_symbols(context, a, true, coder, 1, cut, &back), BINCE_CORRUPT_DATA);
-    }
-    for (int round = 0; round < 500; ++round) {
-      std::vector<uint8_t> bad = coded;
-      bad[random() % bad.size()] ^= static_cast<uint8_t>(1 + random() % 255);
-      const bince_status status = decode_symbols(context, a, true, coder, 1, bad, &back);
-      CHECK(status == BINCE_OK || status == BINCE_CORRUPT_DATA);
+  for (const std::string& name : {std::string("ref"), bince_test::available_backends().back()}) {
+    const bince_test::Context context(name.c_str());
+    const bool slow = on_device(context);
+    const Array a = mixed_array(slow ? 40 : 300, 9);
+    std::mt19937 random(2);
+    for (const int32_t coder : {BINCE_RANS, BINCE_RANGE}) {
+      const uint32_t lanes = coder == BINCE_RANS && slow ? 8 : 1;
+      std::vector<uint8_t> coded;
+      CHECK_OK(code_symbols(context, a, true, coder, lanes, &coded));
+      std::vector<int32_t> back;
+      for (size_t length = 0; length < coded.size(); ++length) {
+        const std::vector<uint8_t> cut(coded.begin(), coded.begin() + static_cast<std::ptrdiff_t>(length));
+        CHECK_EQ(decode_symbols(context, a, true, coder, lanes, cut, &back), BINCE_CORRUPT_DATA);
+      }
+      for (int round = 0; round < (slow ? 100 : 500); ++round) {
+        std::vector<uint8_t> bad = coded;
+        bad[random() % bad.size()] ^= static_cast<uint8_t>(1 + random() % 255);
+        const bince_status status = decode_symbols(context, a, true, coder, lanes, bad, &back);
+        CHECK(status == BINCE_OK || status == BINCE_CORRUPT_DATA);
+      }
     }
   }
 }
@@ -214,25 +263,32 @@ TEST(strings_are_those_of_the_worked_example) {
     for (int64_t b = 0; b < B; ++b) symbols.insert(symbols.end(), one.begin(), one.end());
     for (const std::string& name : bince_test::available_backends()) {
       const bince_test::Context context(name.c_str(), 2);
+      const UploadedTables uploaded(context, prepared);
       size_t workspace = 0;
-      uint64_t bytes = 0;
       CHECK_OK(bince_compressai_workspace(context, B, 16, &workspace));
-      const Room work(workspace);
-      const bince_launch launch = {nullptr, work.data, workspace, nullptr};
-      std::vector<uint8_t> out(static_cast<size_t>(B) * 32);
-      std::vector<int64_t> sizes(static_cast<size_t>(B));
-      Tensor in(symbols.data(), kInt32, B, 16), indexes(index.data(), kInt32, 16);
-      Tensor strings(out.data(), kUint8, 32 * B), lengths(sizes.data(), kInt64, B);
-      CHECK_OK(bince_compressai_encode(context, prepared, in, indexes, strings, lengths, &bytes, &launch));
-      CHECK_EQ(bytes, out.size());
+      const bince_test::DeviceLaunch launch(context, workspace);
+      bince_test::DeviceArray<int32_t> in(context, symbols), indexes(context, index),
+          back(context, symbols.size());
+      bince_test::DeviceArray<uint8_t> strings(context, static_cast<size_t>(32 * B), 1);
+      bince_test::DeviceArray<int64_t> lengths(context, static_cast<size_t>(B));
+      bince_test::DeviceArray<uint64_t> bytes(context, size_t{1});
+      const auto decode = [&] {
+        const bince_status status =
+            bince_compressai_decode(context, prepared, strings.tensor(), lengths.tensor(), indexes.tensor(),
+                                    back.tensor({B, 16}), launch);
+        return status == BINCE_OK ? launch.finish() : status;
+      };
+      CHECK_OK(bince_compressai_encode(context, prepared, in.tensor({B, 16}), indexes.tensor(),
+                                       strings.tensor(), lengths.tensor(), bytes.data(), launch));
+      CHECK_OK(launch.finish());
+      std::vector<uint8_t> out = strings.read();
+      CHECK_EQ(bytes.read()[0], out.size());
       for (int64_t b = 0; b < B; ++b) CHECK(std::memcmp(out.data() + 32 * b, expected, 32) == 0);
-      std::vector<int32_t> back(symbols.size());
-      Tensor result(back.data(), kInt32, B, 16);
-      CHECK_OK(bince_compressai_decode(context, prepared, strings, lengths, indexes, result, &launch));
-      CHECK(back == symbols);
+      CHECK_OK(decode());
+      CHECK(back.read() == symbols);
       out[static_cast<size_t>(32 * (B - 1)) + 31] ^= 1;
-      CHECK_EQ(bince_compressai_decode(context, prepared, strings, lengths, indexes, result, &launch),
-               BINCE_CORRUPT_DATA);
+      strings.write(out);
+      CHECK_EQ(decode(), BINCE_CORRUPT_DATA);
       const std::string named = "string " + std::to_string(B - 1);
       CHECK(std::strstr(bince_last_error(), named.c_str()) != nullptr);
     }
@@ -241,7 +297,7 @@ TEST(strings_are_those_of_the_worked_example) {
 
 TEST(long_arrays_end_when_they_are_cancelled) {
   Array a = mixed_array(300000, 3);
-  for (const std::string& name : bince_test::available_backends()) {
+  for (const std::string& name : bince_test::cpu_backends()) {
     const bince_test::Context context(name.c_str(), 1);
     for (const int32_t coder : {BINCE_RANS, BINCE_RANGE}) {
       std::vector<uint8_t> coded;

@@ -225,9 +225,10 @@ struct Plain {
       for (int64_t e = 0; e < c.dim; ++e) squares += x[e] * x[e];
       const T norm = c.has(BINCE_CONTRASTIVE_COSINE) ? std::sqrt(squares) : T{1};
       norms->push_back(norm);
-      for (int64_t e = 0; e < c.dim; ++e) x[e] = norm > 0 ? x[e] / norm : 0;
-      if (rounding == Rounding::kTf32)
-        for (int64_t e = 0; e < c.dim; ++e) x[e] = rounded(x[e], rounding);
+      for (int64_t e = 0; e < c.dim; ++e) {
+        if (rounding == Rounding::kTf32) x[e] = rounded(x[e], rounding);
+        x[e] = norm > 0 ? x[e] / norm : 0;
+      }
     }
     return rows;
   }

@@ -1,74 +1,13 @@
 // The golden cases of test/golden/contrastive.json (float64 autograd) in every backend.
-#include <fstream>
-#include <map>
-#include <sstream>
-
 #include "test/native/contrastive_case.h"
+#include "test/native/golden_json.h"
 
 using namespace contrastive_test;
+using bince_test::Json;
+using bince_test::size_of;
+using bince_test::values_of;
 
 namespace {
-
-// As much JSON as the file holds: objects, arrays, numbers, strings.
-struct Json {
-  std::map<std::string, Json> members;
-  std::vector<Json> items;
-  std::string text;
-  double number = 0;
-  const Json& operator[](const std::string& name) const {
-    static const Json none;
-    const auto found = members.find(name);
-    return found == members.end() ? none : found->second;
-  }
-  bool has(const std::string& name) const { return members.count(name) > 0; }
-};
-
-struct Parser {
-  std::string source;
-  size_t at = 0;
-  char next() {
-    at = source.find_first_not_of(" \t\r\n,:", at);
-    return at == std::string::npos ? '\0' : source[at];
-  }
-  std::string string() {
-    const size_t end = source.find('"', at + 1);
-    const std::string found = source.substr(at + 1, end - at - 1);
-    at = end + 1;
-    return found;
-  }
-  Json value() {
-    Json json;
-    const char c = next();
-    if (c == '{') {
-      for (++at; next() != '}';) {
-        const std::string name = string();
-        json.members[name] = value();
-      }
-      ++at;
-    } else if (c == '[') {
-      for (++at; next() != ']';) json.items.push_back(value());
-      ++at;
-    } else if (c == '"') {
-      json.text = string();
-    } else {
-      char* end = nullptr;
-      json.number = std::strtod(source.c_str() + at, &end);
-      at = static_cast<size_t>(end - source.c_str());
-    }
-    return json;
-  }
-};
-
-template <typename T = float>
-std::vector<T> values_of(const Json& array) {
-  std::vector<T> values;
-  for (const Json& item : array["data"].items) values.push_back(static_cast<T>(item.number));
-  return values;
-}
-
-int64_t size_of(const Json& array, size_t axis) {
-  return static_cast<int64_t>(array["shape"].items[axis].number);
-}
 
 // What a case asks for, by the names of test/golden/README.md.
 Case case_of(const Json& golden) {
@@ -156,12 +95,7 @@ void check_case(const Json& golden, const Case& c, bince_context* context, bool 
 }  // namespace
 
 TEST(golden_values_in_every_backend) {
-  std::ifstream file(std::string(BINCE_GOLDEN_DIR) + "/contrastive.json");
-  std::stringstream text;
-  text << file.rdbuf();
-  Parser parser;
-  parser.source = text.str();
-  const Json golden = parser.value();
+  const Json golden = bince_test::read_golden("contrastive");
   CHECK_EQ(golden["cases"].items.size(), size_t{10});
   for (const Json& item : golden["cases"].items) {
     const Case c = case_of(item);

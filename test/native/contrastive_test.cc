@@ -50,9 +50,10 @@ TEST(every_denominator_with_explicit_positives_and_groups) {
 }
 
 TEST(tails_around_register_tiles_and_tiles) {
-  const int64_t sizes[][3] = {{1, 1, 1},     {1, 2, 3},      {2, 1, 5},     {11, 31, 31},  {12, 32, 32},
-                              {13, 33, 33},  {5, 15, 17},    {6, 16, 16},   {7, 17, 15},   {191, 193, 7},
-                              {193, 191, 9}, {200, 401, 19}, {389, 97, 64}, {24, 24, 257}, {3, 5, 515}};
+  const int64_t sizes[][3] = {{1, 1, 1},      {1, 2, 3},      {2, 1, 5},     {11, 31, 31},  {12, 32, 32},
+                              {13, 33, 33},   {5, 15, 17},    {6, 16, 16},   {7, 17, 15},   {191, 193, 7},
+                              {193, 191, 9},  {200, 401, 19}, {389, 97, 64}, {24, 24, 257}, {3, 5, 515},
+                              {127, 129, 12}, {128, 128, 8},  {129, 127, 20}};
   for (const auto& size : sizes)
     for (uint32_t flags : {0u, 3u}) {
       const std::string name = std::to_string(size[0]) + "x" + std::to_string(size[1]) + "x" +
@@ -107,11 +108,44 @@ TEST(own_keys_and_a_queue) {
 }
 
 TEST(bfloat16_inputs) {
-  for (uint32_t flags : {0u, 3u}) {
-    Case c = random_case(41, 45, 70, 0, 37, 0.6f, true);
-    std::mt19937 random(6);
-    c.positive = integers(random, c.n, -1, static_cast<int32_t>(c.m) - 1);
-    check_everywhere(with_flags(c, BINCE_DENOMINATOR_ALL, flags, "bfloat16"));
+  const int64_t sizes[][3] = {{45, 70, 37}, {1, 1, 1},    {31, 33, 8},   {32, 32, 32},
+                              {33, 31, 9},  {127, 65, 4}, {128, 64, 16}, {129, 130, 33}};
+  for (const auto& size : sizes)
+    for (uint32_t flags : {0u, 3u}) {
+      Case c = random_case(41, size[0], size[1], 0, size[2], 0.6f, true);
+      std::mt19937 random(6);
+      c.positive = integers(random, c.n, -1, static_cast<int32_t>(c.m) - 1);
+      check_everywhere(with_flags(c, BINCE_DENOMINATOR_ALL, flags,
+                                  "bfloat16 " + std::to_string(size[0]) + "x" + std::to_string(size[1])));
+    }
+  for (const auto& mode : kDenominators) {
+    Case c = random_case(42, 35, 50, 20, 13, 0.6f, true);
+    std::mt19937 random(7);
+    c.row_group = integers(random, c.n, -1, 6), c.column_group = integers(random, c.columns(), -1, 6);
+    check_everywhere(with_flags(c, mode.denominator, BINCE_CONTRASTIVE_COSINE,
+                                std::string("bfloat16 groups ") + mode.name));
+  }
+}
+
+TEST(tf32_products) {  // on CUDA; elsewhere the flag changes nothing
+  for (uint32_t flags : {0u, 2u, 3u})
+    for (int64_t dim : {1, 7, 40})
+      check_everywhere(with_flags(explicit_case(43, 37, 65, dim), BINCE_DENOMINATOR_ALL,
+                                  flags | BINCE_CONTRASTIVE_TF32,
+                                  "tf32 " + std::to_string(dim) + " flags " + std::to_string(flags)));
+  for (const auto& mode : kDenominators)
+    check_everywhere(with_flags(group_case(44, 35, 50, 13), mode.denominator, BINCE_CONTRASTIVE_TF32,
+                                std::string("tf32 groups ") + mode.name));
+}
+
+TEST(inputs_off_their_alignment_change_no_bit) {
+  for (bool bfloat16 : {false, true}) {
+    Case c = random_case(45, 33, 40, 9, 16, 0.6f, bfloat16);
+    c.options.flags = BINCE_CONTRASTIVE_COSINE;
+    for (const std::string& backend : bince_test::available_backends()) {
+      const bince_test::Context context(backend.c_str(), 2);
+      CHECK(same_bits(run_case(context, c, false, 1), run_case(context, c, false, 0)));
+    }
   }
 }
 

@@ -45,7 +45,7 @@ bool decode_everywhere(const Setup& setup, const Format& format, const std::vect
                        bince_dtype dtype, std::vector<int32_t>* decoded) {
   Tensor bytes(sections.data(), kUint8, static_cast<int64_t>(sections.size()));
   int64_t blocks = 0, rows = 0;
-  if (bince_blocks_scan(format, bytes, 5, &blocks, &rows) != BINCE_OK) return false;
+  if (bince_blocks_scan(format, bytes, 5, nullptr, &blocks, &rows) != BINCE_OK) return false;
   const size_t values = static_cast<size_t>(rows) * format.format.channels;
   bince_status first_status = BINCE_OK;
   for (const auto& context : setup.contexts) {
@@ -66,7 +66,7 @@ void take_sections(const Setup& setup, const Format& format, std::vector<uint8_t
                    bince_dtype dtype) {
   Tensor bytes(sections.data(), kUint8, static_cast<int64_t>(sections.size()));
   int64_t blocks = 0, rows = 0;
-  if (bince_blocks_scan(format, bytes, 5, &blocks, &rows) != BINCE_OK) return;
+  if (bince_blocks_scan(format, bytes, 5, nullptr, &blocks, &rows) != BINCE_OK) return;
   if (blocks == 1) refit_checksum(format, &sections, static_cast<uint32_t>(rows));
   std::vector<int32_t> decoded;
   decode_everywhere(setup, format, sections, dtype, &decoded);

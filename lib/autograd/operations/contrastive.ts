@@ -1,6 +1,7 @@
 /** InfoNCE and its family as differentiable operations: the fused kernel of lib/kernels on tensors. */
 import { BinceError, invalidArgument } from '../../errors.js';
-import { contrastiveNumbers, type InfoNCEOptions, type LinePair } from '../../kernels/contrastive.js';
+import type { InfoNCEOptions, LinePair } from '../../kernels/contrastive.js';
+import { contrastiveNumbers } from '../../kernels/contrastive_numbers.js';
 import { native } from '../../native.js';
 import { describeShape, sameShape } from '../../tensor/shapes.js';
 import type { Handle } from '../../tensor/storage.js';
