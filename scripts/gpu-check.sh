@@ -70,7 +70,7 @@ is_device_test() {
 passed=0 failed=0 skipped=0 table=() child='' scratch=''
 
 note() { # STEP RESULT SECONDS TEXT: one line of the table at the end
-  table+=("$(printf '%-12s %-8s %6s s  %s' "$1" "$2" "$3" "$4")")
+  table+=("$(printf '%-36s %-8s %5s s  %s' "$1" "$2" "$3" "$4")")
   printf '  %-8s %s (%s s)%s\n' "$2" "$1" "$3" "${4:+: $4}"
 }
 
