@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
+import { type CudaDevice, device } from '../device/index.js';
 import { BinceError } from '../errors.js';
 import { type Description, describe } from '../kernels/index.js';
 import { packageRoot } from '../native.js';
@@ -26,6 +27,8 @@ interface Diagnosis {
   readonly package: string;
   readonly addon: string | null;
   readonly native: Description | null;
+  /** The devices, or why there are none. */
+  readonly cuda: { readonly devices: readonly CudaDevice[]; readonly reason: string | null } | null;
   /** By backend: `ok`, or what went wrong. */
   readonly selfTest: Record<string, string>;
   readonly environment: Record<string, string>;
@@ -89,6 +92,7 @@ async function diagnose(): Promise<Diagnosis> {
     package: packageRoot,
     addon,
     native,
+    cuda: native && { devices: device.cuda.devices, reason: device.cuda.reason ?? null },
     selfTest,
     environment: Object.fromEntries(
       Object.entries(process.env).filter((entry): entry is [string, string] => entry[0].startsWith('BINCE_')),
@@ -129,6 +133,14 @@ function addonPath(): string | null {
   }
 }
 
+function describeCuda(found: Diagnosis['cuda']): string {
+  const devices = found?.devices.map(
+    ({ index, name, computeCapability, totalBytes, driver }) =>
+      `cuda:${index} ${name} (${computeCapability}, ${(totalBytes / 2 ** 30).toFixed(0)} GiB, driver for CUDA ${driver})`,
+  );
+  return devices?.length ? devices.join(', ') : (found?.reason ?? 'not available');
+}
+
 function describeDiagnosis(diagnosis: Diagnosis): string {
   const { native } = diagnosis;
   const rows: [string, string][] = [
@@ -142,6 +154,7 @@ function describeDiagnosis(diagnosis: Diagnosis): string {
     rows.push(['threads', `${native.threads} of ${diagnosis.processors} processors`]);
     const tested = Object.entries(diagnosis.selfTest).map(([name, outcome]) => `${name} ${outcome}`);
     rows.push(['self-test', `${tested.join(', ')} (coders and InfoNCE)`]);
+    rows.push(['CUDA', describeCuda(diagnosis.cuda)]);
     rows.push(['processor', native.cpuFeatures.join(' ') || 'no SIMD features that bince uses']);
   }
   const environment = Object.entries(diagnosis.environment).map(([name, value]) => `${name}=${value}`);

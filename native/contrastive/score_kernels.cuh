@@ -1,9 +1,11 @@
 // The two kernels that compute scores: statistics of rows and columns, and gradients with respect to the
-// scores.  Their epilogues stand in score_epilogue.cuh, their products in score_tile.cuh.
+// scores.  Their epilogues stand in plain_epilogue.cuh and
+// general_epilogue.cuh, their products in score_tile.cuh.
 #ifndef BINCE_CONTRASTIVE_SCORE_KERNELS_CUH_
 #define BINCE_CONTRASTIVE_SCORE_KERNELS_CUH_
 
-#include "native/contrastive/score_epilogue.cuh"
+#include "native/contrastive/general_epilogue.cuh"
+#include "native/contrastive/plain_epilogue.cuh"
 
 namespace bince {
 
