@@ -79,6 +79,8 @@ export interface InfoNCEOptions {
   readonly gradLoss?: number | undefined;
   /** false skips the search for NaN and infinity in the inputs. */
   readonly check?: boolean | undefined;
+  /** float32 on a CUDA device: products of 10-bit mantissas on the tensor cores. Changes nothing elsewhere. */
+  readonly tf32?: boolean | undefined;
 }
 
 export interface AsyncOptions {

@@ -3,10 +3,11 @@ import { invalidArgument } from '../errors.js';
 import type { Denominator, GradientName, InfoNCEOptions } from './contrastive.js';
 
 const denominators: Record<Denominator, number> = { all: 0, negatives: 1, each: 2, sigmoid: 3 };
-const flags = { symmetric: 1, cosine: 2, excludeDiagonal: 4, ownKey: 8, sum: 16, unchecked: 32 };
+const flags = { symmetric: 1, cosine: 2, excludeDiagonal: 4, ownKey: 8, sum: 16, unchecked: 32, tf32: 64 };
 
 /** The numbers of a call, in the order that native/addon/contrastive_addon.cc reads; copied there at once. */
 const numbers = new Float64Array(15);
+
 /** The numbers of a call, checked; the array is reused by the next call. */
 export function contrastiveNumbers(
   options: InfoNCEOptions,
@@ -26,7 +27,8 @@ export function contrastiveNumbers(
     (options.excludeDiagonal ? flags.excludeDiagonal : 0) |
     (options.ownKey ? flags.ownKey : 0) |
     (reduction === 'sum' ? flags.sum : 0) |
-    (options.check === false ? flags.unchecked : 0);
+    (options.check === false ? flags.unchecked : 0) |
+    (options.tf32 ? flags.tf32 : 0);
   numbers[2] = finite('scale', options.scale, 1);
   numbers[3] = finite('bias', options.bias, 0);
   numbers[4] = finite('clip', options.clip, 0);

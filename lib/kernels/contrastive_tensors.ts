@@ -106,7 +106,7 @@ function prepare(q: Tensor, k: Tensor, options: TensorInfoNCEOptions): Call {
   const [rows, dim] = q.shape as [number, number];
   const keys = k.shape[0]!;
   const queued = queue?.shape[0] ?? 0;
-  const numbers = contrastiveNumbers({ ...options, dim, queue: undefined }, rows, keys, queued).slice();
+  const numbers = contrastiveNumbers({ ...options, dim, queue: undefined }, rows, keys, queued);
   const make = (shape: Shape, wanted = true) =>
     wanted ? emptyTensor(shape, 'infoNCE', 'float32', q.device) : undefined;
   const symmetric = options.symmetric === true;

@@ -117,6 +117,21 @@ group.skipIf(missing !== undefined)('infoNCE on a device', () => {
         expect(memory().cuda.tensors).toBe(before);
       });
 
+  it('takes products of tf32 on request, with their error', () => {
+    scope(() => {
+      const given = inputs(modes['symmetric, cosine']!, false);
+      const rounded = { ...given, settings: { ...given.settings, tf32: true } };
+      const [exact, same, received] = [
+        lossOn('cpu', given, 1),
+        lossOn('cpu', rounded, 1),
+        lossOn('cuda', rounded, 1),
+      ];
+      expect(same).toEqual(exact);
+      expect(difference(received.dq, exact.dq)).toBeLessThan(1e-2);
+      expect(difference(received.dq, exact.dq)).toBeGreaterThan(1e-6);
+    });
+  });
+
   it('takes a gradient other than 1, and a learned scale', () => {
     scope(() => {
       const [q, k] = [randn([9, 8]), randn([9, 8])];
