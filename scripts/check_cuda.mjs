@@ -11,6 +11,8 @@ import { has, root, run } from './steps.mjs';
 const folder = `${root}build-native`;
 const library = `${folder}/libbince_cuda.so`;
 const simulator = `${folder}/libbince_cusim.so`;
+/** The contrastive kernels in small tiles, of which the tests' problems then have many. */
+const smallTiles = `${folder}/libbince_cusim_small.so`;
 
 /** Programs of the families that have kernels; the tests of devices themselves find the simulator. */
 const programs = ['core', 'contrastive', 'entropy', 'coding'];
@@ -22,6 +24,8 @@ export async function checkCuda(tally, testPrograms) {
   }
   const families = testPrograms.filter((name) => programs.some((prefix) => name.startsWith(`${prefix}_`)));
   await runOn(tally, families, simulator, 'simulated');
+  const contrastive = families.filter((name) => name.startsWith('contrastive_'));
+  await runOn(tally, contrastive, smallTiles, 'simulated, small tiles');
   const nvcc = findNvcc();
   if (!nvcc) return tally.skip('libbince_cuda.so', 'no CUDA compiler was found');
   if (!(await compile(tally, nvcc))) return;
