@@ -47,8 +47,7 @@ __host__ __device__ constexpr size_t tile_bytes() {
 
 template <class Tile>
 __host__ __device__ constexpr size_t statistics_shared_bytes() {
-  return tile_bytes<Tile>() + sizeof(float) * 3 * Tile::kWarpColumns * Tile::kRows +
-         sizeof(double) * Tile::kThreads / 32;
+  return tile_bytes<Tile>() + sizeof(float) * 3 * Tile::kWarpColumns * Tile::kRows;
 }
 
 template <class Tile>
@@ -113,7 +112,6 @@ __global__ void __launch_bounds__(Tile::kThreads, kPlain ? Tile::kResident : 1)
   BINCE_DYNAMIC_SHARED(char, shared);
   constexpr int kPlane = Tile::kWarpColumns * Tile::kRows;
   float* const state = reinterpret_cast<float*>(shared + tile_bytes<Tile>());
-  double* const warps = reinterpret_cast<double*>(state + 3 * kPlane);
   float* const mine = state + Tile::warp_column() * Tile::kRows;
   const RowState rows = {mine, mine + kPlane, mine + 2 * kPlane};
   if (threadIdx.x % 4 == 0)
@@ -145,7 +143,7 @@ __global__ void __launch_bounds__(Tile::kThreads, kPlain ? Tile::kResident : 1)
       __syncthreads();  // all are done with their elements: the next product may fill the stages
     }
   }
-  if (!kPlain) squares = sum_over_block(squares, warps);
+  if (!kPlain) squares = sum_over_block(squares, reinterpret_cast<double*>(shared));
   __syncthreads();  // the states of all warps are there
   write_rows<Tile>(launch.rows, at, state);
   if (!kPlain && threadIdx.x == 0) launch.squares[blockIdx.x] += squares;
