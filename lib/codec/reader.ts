@@ -8,9 +8,12 @@ import { findBlock, type Layout, readLayout } from '../decoder/layout.js';
 import type { Recovery } from '../decoder/recovery.js';
 import { checkBlockPlace, parseBlockHead } from '../decoder/sections.js';
 import { type ByteSource, bytesSource, run } from '../decoder/source.js';
+import { type DeviceChoice, namedDevice } from '../device/choice.js';
 import { BinceError } from '../errors.js';
 import { type BlockCoder, crc32c, preferLargePages } from '../kernels/coding.js';
 import { describe } from '../kernels/description.js';
+import { native } from '../native.js';
+import { emptyTensor, type Tensor } from '../tensor/tensor.js';
 import { makeBlockCoder } from './block_format.js';
 import { fileError } from './file_errors.js';
 import { type FileSource, fileSource } from './file_source.js';
@@ -213,6 +216,54 @@ export class BinceReader implements AsyncDisposable {
     return out ?? emptyRows(form, 0);
   }
 
+  /**
+   * Rows [begin, end) as a float32 tensor [end - begin, channels] on a device. On a CUDA device blocks that lie in the
+   * range as a whole are decoded there, while the bytes of the next ones are read; parts of blocks are decoded here.
+   */
+  async tensor(
+    begin: number,
+    end: number,
+    options: { readonly device?: DeviceChoice; readonly signal?: AbortSignal } = {},
+  ): Promise<Tensor> {
+    this.checkRange(begin, end);
+    const { channels } = this.header;
+    const { blocks } = this.layout;
+    const { signal } = options;
+    const device = namedDevice(options.device ?? 'cpu');
+    const tensor = emptyTensor([end - begin, channels], 'bince rows', 'float32', device);
+    const onHost = async (chunk: Chunk, memory: ChunkMemory) => {
+      for (const part of await this.decodeChunk(chunk, 'float32', false, signal, memory))
+        for (const { firstRow, data } of this.cut(part, begin, end, undefined))
+          native().storageWrite(tensor.handle, (firstRow - begin) * channels, data);
+    };
+    const decode = async (chunk: Chunk, memory: ChunkMemory) => {
+      const first = blocks[chunk.first]!.firstRow;
+      const last = blocks[chunk.end - 1]!;
+      const stop = last.firstRow + last.rows;
+      if (device === 'cpu' || first < begin || stop > end) return onHost(chunk, memory);
+      const { bytes } = await this.readBlocks(chunk, signal, memory);
+      const sizes = Float64Array.from(blocks.slice(chunk.first, chunk.end), (block) => block.bytes);
+      try {
+        const rows = { tensor, firstRow: first - begin, rows: stop - first };
+        await this.coder.decodeOnDevice(bytes, sizes, rows, {
+          firstBlock: chunk.first,
+          ...(signal ? { signal } : {}),
+        });
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        await onHost(chunk, memory); // tells which block, and what is wrong with it
+        throw error;
+      }
+    };
+    try {
+      for await (const { release } of this.ahead(this.chunks(begin, end, true), decode)) release();
+    } catch (error) {
+      tensor.dispose();
+      throw error;
+    }
+    return tensor;
+  }
+
   /** The rows in order, in batches; the next blocks are decoded while a batch is in use. */
   async *batches(options: BatchOptions = {}): AsyncGenerator<Batch, void, undefined> {
     const { begin = 0, end = this.length, batchRows, skipDamaged = false, reuse = false } = options;
@@ -371,6 +422,26 @@ export class BinceReader implements AsyncDisposable {
     memory: ChunkMemory,
     place?: (values: number) => Rows,
   ): Promise<Batch> {
+    const { bytes, firstRow, rows } = await this.readBlocks(chunk, signal, memory);
+    const values = rows * this.header.channels;
+    if (values > kMaxBlockValues) {
+      throw new BinceError('BINCE_UNSUPPORTED', `block ${chunk.first}: its values do not fit one array`);
+    }
+    const data = await this.coder.decode(bytes, {
+      firstBlock: chunk.first,
+      as: form,
+      ...(place ? { out: place(values) } : {}),
+      ...(signal ? { signal } : {}),
+    });
+    return { firstRow, rows, data };
+  }
+
+  /** The coded bytes of a chunk, whose blocks are what the index says. */
+  private async readBlocks(
+    chunk: Chunk,
+    signal: AbortSignal | undefined,
+    memory: ChunkMemory,
+  ): Promise<{ bytes: Uint8Array; firstRow: number; rows: number }> {
     signal?.throwIfAborted();
     const { blocks } = this.layout;
     const first = blocks[chunk.first]!;
@@ -382,17 +453,7 @@ export class BinceReader implements AsyncDisposable {
       const section = bytes.subarray(at, at + blocks[block]!.bytes);
       checkBlockPlace(blocks[block]!, parseBlockHead(section, 0, this.header, block), block);
     }
-    const values = rows * this.header.channels;
-    if (values > kMaxBlockValues) {
-      throw new BinceError('BINCE_UNSUPPORTED', `block ${chunk.first}: its values do not fit one array`);
-    }
-    const data = await this.coder.decode(bytes, {
-      firstBlock: chunk.first,
-      as: form,
-      ...(place ? { out: place(values) } : {}),
-      ...(signal ? { signal } : {}),
-    });
-    return { firstRow: first.firstRow, rows, data };
+    return { bytes, firstRow: first.firstRow, rows };
   }
 
   /** Coded bytes, in the chunk's memory where the source can fill it. */

@@ -12,10 +12,12 @@ import {
   type BlockCoder,
   chooseLanes,
   crc32c,
+  type DeviceRows,
   type EncodedBlocks,
   preferLargePages,
 } from '../kernels/coding.js';
 import { describe as describeKernels } from '../kernels/description.js';
+import { Tensor } from '../tensor/tensor.js';
 import { type Lanes, makeBlockCoder } from './block_format.js';
 import { AppendSink, type ByteSink, NewFileSink, StreamSink } from './byte_sink.js';
 import { fileError } from './file_errors.js';
@@ -23,6 +25,7 @@ import { fileSource } from './file_source.js';
 import { type CodecModel, checkMetadata, createModel, idealBits, modelHash } from './model.js';
 import { type Rows, rowError } from './row_check.js';
 import { type BlockRun, type Coding, headerBytes, indexAndTrailer } from './section_bytes.js';
+import { checkTensor, readRows } from './tensor_rows.js';
 
 /** A batch that says how many channels it has, so that a model that does not fit is noticed. */
 export interface RowBatch {
@@ -31,7 +34,10 @@ export interface RowBatch {
 }
 
 export interface WriterOptions {
-  /** Rows a block, 1 to 2^20: the unit of random access, of damage and of threads. Default 4096. */
+  /**
+   * Rows a block, 1 to 2^20: the unit of random access, of damage and of threads. Default 4096. A GPU codes a block
+   * by one warp: files for it want 64 to 256, where a block costs about 100 bytes.
+   */
   readonly blockRows?: number;
   /** rANS states a block; chosen by the model's bits a row unless given. The range coder has one. */
   readonly lanes?: Lanes;
@@ -201,13 +207,19 @@ export class BinceWriter implements AsyncDisposable {
     }
   }
 
-  /** Takes rows: n * channels values. The batch's memory may be used again once the promise is settled. */
-  write(batch: Rows | RowBatch): Promise<void> {
-    return this.inOrder(() => this.take(batch));
+  /**
+   * Takes rows: n * channels values. The batch's memory may be used again once the promise is settled. Of a float32
+   * tensor on a CUDA device whole blocks are coded there, while the blocks before them are being stored; what is left
+   * of it, and other tensors, go through the host. The bytes are the same.
+   */
+  write(batch: Rows | RowBatch | Tensor): Promise<void> {
+    return this.inOrder(() => (batch instanceof Tensor ? this.takeTensor(batch) : this.take(batch)));
   }
 
   /** Writes every batch of an iterable. After an error the writer is as after `write`. */
-  async writeAll(batches: AsyncIterable<Rows | RowBatch> | Iterable<Rows | RowBatch>): Promise<void> {
+  async writeAll(
+    batches: AsyncIterable<Rows | RowBatch | Tensor> | Iterable<Rows | RowBatch | Tensor>,
+  ): Promise<void> {
     for await (const batch of batches) await this.write(batch);
   }
 
@@ -305,6 +317,46 @@ export class BinceWriter implements AsyncDisposable {
     }
   }
 
+  private async takeTensor(tensor: Tensor): Promise<void> {
+    this.assertOpen();
+    const { channels } = this.session.coding;
+    const { blockRows } = this.session;
+    checkTensor(tensor, channels);
+    const onDevice = tensor.device !== 'cpu' && tensor.dtype === 'float32';
+    for (let row = 0, end = tensor.size / channels; row < end; ) {
+      const begun = this.pendingRows % blockRows;
+      const left = end - row;
+      const direct = onDevice && begun === 0 && left >= blockRows;
+      const whole = Math.min(this.chunkRows, left - (left % blockRows));
+      const count = direct ? whole : Math.min(left, onDevice ? blockRows - begun : this.chunkRows);
+      const taken =
+        direct && (await this.guard(() => this.submitOnDevice({ tensor, firstRow: row, rows: count })));
+      if (taken) this.rowsTaken += count;
+      else await this.take(await readRows(tensor, row * channels, count * channels));
+      row += count;
+    }
+  }
+
+  /**
+   * Encodes whole blocks on their device. False where a value cannot be coded: nothing of them is taken then, and the
+   * way through the host names it.
+   */
+  private async submitOnDevice(rows: DeviceRows): Promise<boolean> {
+    await this.submitPending();
+    const encoded = this.encode(rows).catch((error: unknown) => ({ error }));
+    await this.tail;
+    const chunk = await encoded;
+    if ('error' in chunk) {
+      const { error } = chunk;
+      if (error instanceof BinceError && error.code === 'BINCE_INVALID_VALUE') return false;
+      throw error;
+    }
+    this.blocksSubmitted += chunk.blocks.sectionBytes.length;
+    this.tail = this.store(chunk);
+    this.tail.catch(() => {});
+    return true;
+  }
+
   /** What to do with the next rows of `left`: encode whole blocks where they are, or gather rows. */
   private next(left: number): { direct: boolean; count: number } {
     const { blockRows, coding } = this.session;
@@ -377,15 +429,18 @@ export class BinceWriter implements AsyncDisposable {
     return rows.length;
   }
 
-  private async encode(rows: Rows): Promise<CodedChunk> {
+  private async encode(rows: Rows | DeviceRows): Promise<CodedChunk> {
     const { signal, blocks: before, coder, coding, sink } = this.session;
-    const count = rows.length / coding.channels;
+    const count = 'tensor' in rows ? rows.rows : rows.length / coding.channels;
     const memory = sink.copies ? this.codedMemory(count) : undefined;
-    const blocks = await coder.encode(rows, {
+    const options = {
       firstBlock: before + this.blocksSubmitted,
       ...(memory ? { out: memory } : {}),
       ...(signal ? { signal } : {}),
-    });
+    };
+    const blocks = await ('tensor' in rows
+      ? coder.encodeOnDevice(rows, options)
+      : coder.encode(rows, options));
     if (memory && blocks.bytes.buffer === memory.buffer) return { blocks, memory };
     this.codedRowBytes = Math.max(this.codedRowBytes, (1.1 * blocks.bytes.length) / count);
     return { blocks, memory: undefined };

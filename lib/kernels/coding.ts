@@ -4,6 +4,8 @@
  */
 import { invalidArgument } from '../errors.js';
 import { native, withCancel } from '../native.js';
+import type { Handle } from '../tensor/storage.js';
+import type { Tensor } from '../tensor/tensor.js';
 import type { CdfTables } from './tables.js';
 
 /** rANS: last in, first out, fast. Range coder: first in, first out, for decoding symbol by symbol. */
@@ -82,6 +84,25 @@ declare module '../native.js' {
       out: Float32Array | Int32Array | undefined,
       cancel: Int32Array | undefined,
     ): Promise<Float32Array | Int32Array>;
+    blocksEncodeDevice(
+      format: PreparedTables,
+      rows: Handle,
+      firstRow: number,
+      count: number,
+      first: number,
+      out: Uint8Array | undefined,
+      cancel: Int32Array | undefined,
+    ): Promise<NativeBlocks<Uint8Array | number>>;
+    blocksDecodeDevice(
+      format: PreparedTables,
+      rows: Handle,
+      firstRow: number,
+      count: number,
+      first: number,
+      bytes: Uint8Array,
+      sectionBytes: Float64Array,
+      cancel: Int32Array | undefined,
+    ): Promise<void>;
     symbolsEncodeSync(
       tables: PreparedTables,
       symbols: Int32Array,
@@ -227,6 +248,13 @@ export interface DecodeBlocksOptions<As extends 'float32' | 'symbols' = 'float32
   readonly signal?: AbortSignal;
 }
 
+/** Rows [firstRow, firstRow + rows) of a float32 tensor on a device, whose elements are rows of the coder's channels. */
+export interface DeviceRows {
+  readonly tensor: Tensor;
+  readonly firstRow: number;
+  readonly rows: number;
+}
+
 /**
  * Codes rows into block sections and back. Rows are float32 values, quantised as docs/FORMAT.md says, or int32
  * symbols. Copies the format: later changes of its arrays have no effect.
@@ -291,6 +319,46 @@ export class BlockCoder {
     const made = native().blocksEncodeSync(this.#format, rows, first, out);
     if (typeof made.bytes === 'number') return { ...made, bytes: out!.subarray(0, made.bytes) };
     return made as NativeBlocks<Uint8Array>;
+  }
+
+  /**
+   * Encodes rows where they lie: on a CUDA device they are quantised, coded and joined there, and only the sections
+   * come to the host. The bytes are those of {@link encode}.
+   */
+  async encodeOnDevice(given: DeviceRows, options: EncodeBlocksOptions = {}): Promise<EncodedBlocks> {
+    const [first, out] = checkEncode(options);
+    const { tensor, firstRow, rows } = given;
+    const made = await withCancel(options.signal, (cancel) =>
+      native().blocksEncodeDevice(this.#format, tensor.handle, firstRow, rows, first, out, cancel),
+    );
+    if (typeof made.bytes === 'number') return { ...made, bytes: out!.subarray(0, made.bytes) };
+    return made as NativeBlocks<Uint8Array>;
+  }
+
+  /**
+   * Decodes whole sections of the sizes given into rows on a device: the coded bytes go there, the values are made
+   * there. Bytes that no encoder wrote reject with BINCE_CORRUPT_DATA, naming a bad block.
+   */
+  async decodeOnDevice(
+    bytes: Uint8Array,
+    sectionBytes: Float64Array,
+    out: DeviceRows,
+    options: { readonly firstBlock?: number; readonly signal?: AbortSignal } = {},
+  ): Promise<void> {
+    const [first] = checkDecode(bytes, { firstBlock: options.firstBlock ?? 0 });
+    const { tensor, firstRow, rows } = out;
+    await withCancel(options.signal, (cancel) =>
+      native().blocksDecodeDevice(
+        this.#format,
+        tensor.handle,
+        firstRow,
+        rows,
+        first,
+        checkBytes('bytes', bytes),
+        sectionBytes,
+        cancel,
+      ),
+    );
   }
 
   /**

@@ -14,6 +14,24 @@ PreparedRef unwrap(Napi::Value value) {
   return nullptr;
 }
 
+Napi::Value encoded_blocks(Napi::Env env, const std::vector<int64_t>& section_bytes, int64_t row_count,
+                           int64_t block_rows, double ideal_bits, Napi::Value bytes) {
+  const size_t blocks = section_bytes.size();
+  Napi::Float64Array sizes = Napi::Float64Array::New(env, blocks);
+  Napi::Uint32Array counts = Napi::Uint32Array::New(env, blocks);
+  for (size_t b = 0; b < blocks; ++b) {
+    const int64_t left = row_count - static_cast<int64_t>(b) * block_rows;
+    sizes[b] = static_cast<double>(section_bytes[b]);
+    counts[b] = static_cast<uint32_t>(left < block_rows ? left : block_rows);
+  }
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("bytes", bytes);
+  out.Set("sectionBytes", sizes);
+  out.Set("sectionRows", counts);
+  out.Set("idealBits", ideal_bits);
+  return out;
+}
+
 namespace {
 
 // Asks for large pages: a fresh page costs as much as decoding a thousand values, whatever its size.  Only a
@@ -156,21 +174,8 @@ class BlocksEncode : public CodingJob {
   }
 
   Napi::Value result(Napi::Env env) override {
-    const size_t blocks = section_bytes_.size();
-    Napi::Float64Array sizes = Napi::Float64Array::New(env, blocks);
-    Napi::Uint32Array counts = Napi::Uint32Array::New(env, blocks);
-    const int64_t block_rows = prepared->format.block_rows;
-    for (size_t b = 0; b < blocks; ++b) {
-      const int64_t left = row_count - static_cast<int64_t>(b) * block_rows;
-      sizes[b] = static_cast<double>(section_bytes_[b]);
-      counts[b] = static_cast<uint32_t>(left < block_rows ? left : block_rows);
-    }
-    Napi::Object out = Napi::Object::New(env);
-    out.Set("bytes", coded(env));
-    out.Set("sectionBytes", sizes);
-    out.Set("sectionRows", counts);
-    out.Set("idealBits", ideal_bits_);
-    return out;
+    return encoded_blocks(env, section_bytes_, row_count, prepared->format.block_rows, ideal_bits_,
+                          coded(env));
   }
 
  private:
@@ -314,8 +319,8 @@ Napi::Value blocks_decode(const Napi::CallbackInfo& info) {
   job->symbols = info[3].ToBoolean();
   const Tensor sections(job->bytes.data, kUint8, static_cast<int64_t>(job->bytes.size));
   int64_t blocks;
-  const bince_status status =
-      bince_blocks_scan(&job->prepared->format, sections, job->first_block, nullptr, &blocks, &job->row_count);
+  const bince_status status = bince_blocks_scan(&job->prepared->format, sections, job->first_block, nullptr,
+                                                &blocks, &job->row_count);
   if (status != BINCE_OK) {
     throw_status(env, status);
     return env.Undefined();
@@ -368,6 +373,7 @@ void register_coding(Napi::Env env, Napi::Object exports) {
   add("codingTables", coding_tables);
   add("codingFormat", coding_format);
   register_symbols(env, exports);
+  register_device_coding(env, exports);
   add("crc32c", crc32c);
   add("codedCopyAsync", coded_copy);
   add("rowsTake", rows_take);

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "native/addon/addon.h"
+#include "native/addon/device.h"
 
 namespace bince::addon {
 
@@ -56,6 +57,11 @@ struct Prepared {
   bince_block_format format = {};
   std::unique_ptr<Tensor> index_tensor, median_tensor, step_tensor, shift_tensor;
   KeptBuffer workspaces, outputs;
+  // What lies on the device of the last call there; one call at a time.
+  std::mutex device_mutex;
+  std::shared_ptr<DeviceMemory> device;
+  std::shared_ptr<void> device_tables, device_channels;
+  AlignedBuffer channel_image;
 };
 using PreparedRef = std::shared_ptr<Prepared>;
 
@@ -122,6 +128,12 @@ Napi::Value start(const Napi::CallbackInfo& info, std::unique_ptr<J> job, bool a
 }
 
 void register_symbols(Napi::Env env, Napi::Object exports);
+void register_device_coding(Napi::Env env, Napi::Object exports);
+
+// What encoding gives to JavaScript: sizes and rows of the sections, the sum of their bytes' entropy, and
+// `bytes`.
+Napi::Value encoded_blocks(Napi::Env env, const std::vector<int64_t>& section_bytes, int64_t row_count,
+                           int64_t block_rows, double ideal_bits, Napi::Value bytes);
 
 }  // namespace bince::addon
 

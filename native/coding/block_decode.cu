@@ -31,10 +31,6 @@ struct DecodeWarp {
   uint16_t tile[kLanes * kTileStride];  // [lane][step]: entries
 };
 
-struct IndexTile {
-  uint32_t at[kLanes * kTileStride];
-};
-
 // --- places ---
 
 struct PlaceArgs {
@@ -56,10 +52,11 @@ __global__ void place_sections(PlaceArgs a) {
   for (uint64_t base = 0; base < a.blocks; base += blockDim.x) {
     const uint64_t block = base + threadIdx.x;
     const int64_t size = block < a.blocks ? a.section_bytes[block] : 0;
+    // Nothing behind a size that lies can be found.
     const bool sane = size >= 0 && static_cast<uint64_t>(size) <= a.byte_count;
     uint64_t all = 0;
     const uint64_t offset =
-        bytes_before + block_sum_before(sane ? static_cast<uint64_t>(size) : 0, shared, &all);
+        bytes_before + block_sum_before(sane ? static_cast<uint64_t>(size) : a.byte_count + 1, shared, &all);
     bytes_before += all;
     Section s = {};
     SectionDamage damage = SectionDamage::kLength;
@@ -219,82 +216,113 @@ __device__ bool store_tile(const DecodeArgs& a, const uint16_t* tile, const uint
   return place_escapes<kIndexed>(a, escapes, first, place, mine, channel);
 }
 
-// One step: the entry of this lane's slot.
-template <bool kIndexed>
-__device__ __forceinline__ uint32_t look_up(const BlockShape& shape, const uint8_t* narrow,
-                                            const uint32_t* entries, const StepTable& t, uint32_t index,
-                                            uint32_t slot, uint32_t* packed) {
-  if (!kIndexed && t.table < shape.staged)
-    return find_packed(entries + t.first, narrow + t.table * kBuckets, t.escape, slot, packed);
-  const TableView view = table_view(shape.tables, kIndexed ? index : t.table);
+struct StagedTables {
+  const uint8_t* narrow;
+  const uint32_t* entries;
+};
+
+// The entry of this lane's slot.
+template <Look kLook>
+__device__ __forceinline__ uint32_t look_up(const BlockShape& shape, const StagedTables& staged,
+                                            const StepTable& t, uint32_t index, uint32_t slot,
+                                            uint32_t* packed) {
+  if (kLook == Look::kShared)
+    return find_packed(staged.entries + t.first, staged.narrow + t.table * kBuckets, t.escape, slot, packed);
+  const TableView view = table_view(shape.tables, kLook == Look::kIndexed ? index : t.table);
   const uint32_t entry = find_entry(view.decode, view.bucket, slot);
   *packed = reinterpret_cast<const uint32_t*>(view.decode)[entry];
   return entry;
 }
 
-template <bool kIndexed>
-__device__ void decode_rans(const DecodeArgs& a, const uint8_t* narrow, const uint32_t* entries,
-                            DecodeWarp* w, IndexTile* index_tile, const DecodedPart& part, int64_t number) {
-  const uint32_t lane = lane_id(), C = a.shape.C;
-  const Section& s = part.section;
-  const uint64_t used = lanes_used(a.shape.lanes, s.rows), first = part.first_row * C;
-  uint32_t x = lane < used ? load_u32(s.payload + 4 * lane) : kRansLow;
-  bool whole = !__any_sync(kAllLanes, x < kRansLow);
-  const uint64_t word_bytes = s.payload_bytes - s.escape_bytes - 4 * used;
-  Escapes escapes = {s.payload + s.payload_bytes - s.escape_bytes, s.payload + s.payload_bytes};
-  WordStream words;
-  start_words(&words, w->ring, s.payload + 4 * used, static_cast<uint32_t>(word_bytes / 2));
-  const uint64_t steps = whole ? step_count(a.shape, s.rows) : 0;
-  bool escapes_whole = true;
-  for (uint64_t tile = 0; tile < steps && escapes_whole; tile += kTileSteps) {
-    const StepPlace place = step_place(a.shape, s.rows, tile + lane);
-    DeviceChannel channel = {};
-    if (!kIndexed) {
-      channel = a.shape.channels[place.channel];
-      w->steps[lane] = {channel.table, channel.first, channel.escape, 0};
+template <Look kLook>
+__device__ __forceinline__ void decode_steps(const BlockShape& shape, const StagedTables& staged,
+                                             const TileSteps& tile, DecodeWarp* w, const uint32_t* indexes,
+                                             WordStream* words, uint32_t* state) {
+  const uint32_t lane = lane_id();
+  uint32_t x = *state;
+  StepTable next = w->steps[0];
+  for (uint32_t step = 0; step < tile.count; ++step) {
+    const StepTable t = next;
+    next = w->steps[(step + 1) % kTileSteps];
+    const bool active = lane < (step < tile.full ? shape.lanes : tile.tail_lanes);
+    uint32_t packed = 0, entry = 0, after = x;
+    if (kLook != Look::kIndexed || active) {
+      const uint32_t index = kLook == Look::kIndexed ? indexes[lane * kTileStride + step] : 0;
+      entry = look_up<kLook>(shape, staged, t, index, x & 0xffff, &packed);
+      after = rans_after(x, packed_start(packed), packed_frequency(packed));
     }
-    for (uint32_t l = 0; kIndexed && l < kLanes; ++l)
-      if (l < place.lanes)
-        index_tile->at[l * kTileStride + lane] =
-            checked_index(a.shape, first + place.at + uint64_t{l} * C, a.report);
-    __syncwarp();
-    const uint32_t count =
-        steps - tile < kTileSteps ? static_cast<uint32_t>(steps - tile) : uint32_t{kTileSteps};
-    const uint64_t tail_step = s.rows / a.shape.lanes * C;  // from here on a group with fewer rows
-    const uint32_t tail_lanes = static_cast<uint32_t>(s.rows % a.shape.lanes);
-    StepTable next = w->steps[0];
-    for (uint32_t step = 0; step < count; ++step) {
-      const StepTable t = next;
-      next = w->steps[(step + 1) % kTileSteps];
-      const bool active = lane < (tile + step < tail_step ? a.shape.lanes : tail_lanes);
-      uint32_t packed = 0, entry = 0, after = x;
-      if (!kIndexed || active) {
-        const uint32_t index = kIndexed ? index_tile->at[lane * kTileStride + step] : 0;
-        entry = look_up<kIndexed>(a.shape, narrow, entries, t, index, x & 0xffff, &packed);
-        after = rans_after(x, packed_start(packed), packed_frequency(packed));
-      }
-      x = active ? after : x;
-      w->tile[lane * kTileStride + step] = static_cast<uint16_t>(entry);
-      take_words(&words, w->ring, active && x < kRansLow, &x);
-    }
-    __syncwarp();
-    escapes_whole = store_tile<kIndexed>(a, w->tile, kIndexed ? index_tile->at : nullptr, first, place,
-                                         channel, &escapes);
-    whole = whole && words.taken <= words.count;
-    if (!whole) break;
-    __syncwarp();
+    x = active ? after : x;
+    w->tile[lane * kTileStride + step] = static_cast<uint16_t>(entry);
+    take_words(words, w->ring, active && x < kRansLow, &x);
   }
-  const bool ended = !__any_sync(kAllLanes, x != kRansLow);
+  *state = x;
+}
+
+// A block on its way: what a warp keeps from tile to tile.
+struct Decoding {
+  uint64_t first;  // element of the block's first row
+  uint32_t x;
+  WordStream words;
+  Escapes escapes;
+};
+
+// False where an escape is damaged.
+template <bool kIndexed>
+__device__ __forceinline__ bool decode_tile(const DecodeArgs& a, const StagedTables& staged, DecodeWarp* w,
+                                            uint32_t* indexes, uint64_t rows, uint64_t tile, Decoding* d) {
+  const uint32_t lane = lane_id();
+  const StepPlace place = step_place(a.shape, rows, tile + lane);
+  const TileSteps steps = tile_steps(a.shape, rows, tile);
+  DeviceChannel channel = {};
+  if (!kIndexed) {
+    channel = a.shape.channels[place.channel];
+    w->steps[lane] = {channel.table, channel.first, channel.escape, 0};
+  }
+  for (uint32_t l = 0; kIndexed && l < place.lanes; ++l)
+    indexes[l * kTileStride + lane] =
+        checked_index(a.shape, d->first + place.at + uint64_t{l} * a.shape.C, a.report);
+  const bool shared = __all_sync(kAllLanes, !kIndexed && channel.table < a.shape.staged);
+  __syncwarp();
+  if (kIndexed)
+    decode_steps<Look::kIndexed>(a.shape, staged, steps, w, indexes, &d->words, &d->x);
+  else if (shared)
+    decode_steps<Look::kShared>(a.shape, staged, steps, w, indexes, &d->words, &d->x);
+  else
+    decode_steps<Look::kUploaded>(a.shape, staged, steps, w, indexes, &d->words, &d->x);
+  __syncwarp();
+  const bool whole = store_tile<kIndexed>(a, w->tile, indexes, d->first, place, channel, &d->escapes);
+  __syncwarp();
+  return whole;
+}
+
+template <bool kIndexed>
+__device__ void decode_rans(const DecodeArgs& a, const StagedTables& staged, DecodeWarp* w, uint32_t* indexes,
+                            const DecodedPart& part, int64_t number) {
+  const uint32_t lane = lane_id();
+  const Section& s = part.section;
+  const uint64_t used = lanes_used(a.shape.lanes, s.rows);
+  const uint64_t word_bytes = s.payload_bytes - s.escape_bytes - 4 * used;
+  const uint8_t* end = s.payload + s.payload_bytes;
+  Decoding d = {part.first_row * a.shape.C, kRansLow, {}, {end - s.escape_bytes, end}};
+  if (lane < used) d.x = load_u32(s.payload + 4 * lane);
+  bool whole = !__any_sync(kAllLanes, d.x < kRansLow), escapes_whole = true;
+  start_words(&d.words, w->ring, s.payload + 4 * used, static_cast<uint32_t>(word_bytes / 2));
+  const uint64_t steps = step_count(a.shape, s.rows);
+  for (uint64_t tile = 0; tile < steps && whole && escapes_whole; tile += kTileSteps) {
+    escapes_whole = decode_tile<kIndexed>(a, staged, w, indexes, s.rows, tile, &d);
+    whole = d.words.taken <= d.words.count;
+  }
+  const bool ended = !__any_sync(kAllLanes, d.x != kRansLow);
   if (lane != 0) return;
-  if (words.taken > words.count)
+  if (d.words.taken > d.words.count)
     note_offence(a.report, Offence::kBlockCutShort, number);
-  else if (!escapes_whole || (whole && ended && escapes.at != escapes.end))
+  else if (!escapes_whole || (whole && ended && d.escapes.at != d.escapes.end))
     note_offence(a.report, Offence::kBlockEscape, number);
-  else if (!whole || !ended || 2 * uint64_t{words.taken} != word_bytes)
+  else if (!whole || !ended || 2 * uint64_t{d.words.taken} != word_bytes)
     note_offence(a.report, Offence::kBlockState, number);
 }
 
-// Even warps' jobs first: blocks to decode, then their checksums.
+// Jobs of the warps: first the blocks to decode, then their checksums.
 template <bool kIndexed>
 __global__ void __launch_bounds__(kMostWarps * 32, 1) decode_blocks_kernel(DecodeArgs a) {
   BINCE_DYNAMIC_SHARED(uint8_t, shared);
@@ -326,7 +354,8 @@ __global__ void __launch_bounds__(kMostWarps * 32, 1) decode_blocks_kernel(Decod
     if (!part.usable) continue;
     const int64_t number = static_cast<int64_t>(a.first_block + block);
     if (job < a.blocks) {
-      if (a.rules.coder == BINCE_RANS) decode_rans<kIndexed>(a, narrow, entries, w, index_tile, part, number);
+      if (a.rules.coder == BINCE_RANS)
+        decode_rans<kIndexed>(a, {narrow, entries}, w, index_tile->at, part, number);
     } else if (section_checksum(a.rules, static_cast<uint64_t>(number), part.section, crc) !=
                    part.section.crc &&
                lane_id() == 0) {

@@ -8,6 +8,9 @@
 namespace bince {
 namespace {
 
+// Fewer than decoding has: a lane holds a tile's 32 symbols of the next tile in registers.
+constexpr int kMostEncodeWarps = 12;
+
 struct EncodeArgs {
   BlockShape shape;
   SectionRules rules;
@@ -35,11 +38,6 @@ struct alignas(8) StagedEntry {
 struct EncodeWarp {
   StepTable steps[kTileSteps];
   uint16_t tile[kLanes * kTileStride];  // [lane][step]: entries
-};
-
-// The tables of a tile's symbols, for arrays with indexes.
-struct IndexTile {
-  uint32_t at[kLanes * kTileStride];
 };
 
 __device__ __forceinline__ uint64_t rows_of_block(const EncodeArgs& a, uint64_t block) {
@@ -101,83 +99,110 @@ __device__ __forceinline__ uint32_t quantize_tile(const EncodeArgs& a, uint64_t 
   return escape_bytes;
 }
 
+// An entry to code.
+struct Coded {
+  uint32_t start, frequency, reciprocal;
+};
+
+template <Look kLook>
+__device__ __forceinline__ Coded coded_entry(const BlockShape& shape, const StagedEntry* staged,
+                                             const StepTable& t, uint32_t index, uint32_t entry) {
+  if (kLook == Look::kShared) {
+    const StagedEntry e = staged[t.first + entry];
+    return {packed_start(e.packed), packed_frequency(e.packed), e.reciprocal};
+  }
+  const uint64_t first = kLook == Look::kIndexed
+                             ? tables_at<TableHead>(shape.tables, shape.tables->heads_at)[index].first
+                             : uint64_t{t.first};
+  const uint32_t packed = tables_at<uint32_t>(shape.tables, shape.tables->decode_at)[first + entry];
+  return {packed_start(packed), packed_frequency(packed), rans_reciprocal(packed_frequency(packed))};
+}
+
+// A block on its way: what a warp keeps from tile to tile.
+struct Encoding {
+  uint64_t rows, first;  // first: element of the block's first row
+  uint16_t* words;
+  uint64_t next_word;  // the first that is written
+  uint32_t x;
+};
+
+template <Look kLook>
+__device__ __forceinline__ void encode_steps(const BlockShape& shape, const StagedEntry* staged,
+                                             const TileSteps& tile, const EncodeWarp* w,
+                                             const uint32_t* indexes, Encoding* e) {
+  const uint32_t lane = lane_id();
+  uint32_t x = e->x;
+  uint64_t next_word = e->next_word;
+  for (uint32_t step = tile.count; step-- > 0;) {
+    const bool active = lane < (step < tile.full ? shape.lanes : tile.tail_lanes);
+    Coded c = {0, 1, 0};
+    if (active)
+      c = coded_entry<kLook>(shape, staged, w->steps[step],
+                             kLook == Look::kIndexed ? indexes[lane * kTileStride + step] : 0,
+                             w->tile[lane * kTileStride + step]);
+    const bool due = active && rans_due(x, c.frequency);
+    const uint32_t mask = __ballot_sync(kAllLanes, due);
+    next_word -= static_cast<uint64_t>(__popc(mask));
+    if (due) {
+      e->words[next_word + static_cast<uint64_t>(__popc(mask & lanes_below(lane)))] =
+          static_cast<uint16_t>(x);
+      x >>= 16;
+    }
+    if (active) x = rans_before(x, c.start, c.frequency, c.reciprocal);
+  }
+  e->x = x;
+  e->next_word = next_word;
+}
+
 template <bool kIndexed>
-__device__ void encode_rans(const EncodeArgs& a, const StagedEntry* staged, EncodeWarp* w,
-                            IndexTile* index_tile, uint64_t block) {
-  const uint32_t lane = lane_id(), C = a.shape.C;
-  const uint64_t rows = rows_of_block(a, block), first = first_row_of_block(a, block) * C;
-  const uint64_t steps = step_count(a.shape, rows);
-  const uint64_t tail_step = rows / a.shape.lanes * C;
-  const uint32_t tail_lanes = static_cast<uint32_t>(rows % a.shape.lanes);
-  uint16_t* words = a.room.words + block * a.room.block_words;
-  uint64_t next_word = a.room.block_words;
+__device__ void encode_rans(const EncodeArgs& a, const StagedEntry* staged, EncodeWarp* w, uint32_t* indexes,
+                            uint64_t block) {
+  const uint32_t lane = lane_id();
+  const uint64_t rows = rows_of_block(a, block);
+  Encoding e = {rows, first_row_of_block(a, block) * a.shape.C, a.room.words + block * a.room.block_words,
+                a.room.block_words, kRansLow};
   uint32_t* tile_escapes = a.room.tile_escapes + block * a.room.block_tiles;
-  const TableHead* heads = tables_at<TableHead>(a.shape.tables, a.shape.tables->heads_at);
-  const uint32_t* entries = tables_at<uint32_t>(a.shape.tables, a.shape.tables->decode_at);
-  uint32_t x = kRansLow;
   uint64_t cost = 0, escape_bytes = 0;
-  const uint64_t tiles = (steps + kTileSteps - 1) / kTileSteps;
+  const uint64_t tiles = (step_count(a.shape, rows) + kTileSteps - 1) / kTileSteps;
   Fetched fetched = {};
-  if (tiles > 0) fetch_tile(a, first, step_place(a.shape, rows, (tiles - 1) * kTileSteps + lane), &fetched);
+  if (tiles > 0) fetch_tile(a, e.first, step_place(a.shape, rows, (tiles - 1) * kTileSteps + lane), &fetched);
   for (uint64_t tile = tiles; tile-- > 0;) {
     const uint64_t base = tile * kTileSteps;
     const StepPlace place = step_place(a.shape, rows, base + lane);
+    const TileSteps steps = tile_steps(a.shape, rows, base);
     DeviceChannel channel = {};
     if (!kIndexed) {
       channel = a.shape.channels[place.channel];
       w->steps[lane] = {channel.table, channel.first, channel.escape, 0};
     }
-    const uint64_t mine = quantize_tile<kIndexed>(a, first, place, fetched, channel, w->tile,
-                                                  kIndexed ? index_tile->at : nullptr, &cost);
-    if (tile > 0) fetch_tile(a, first, step_place(a.shape, rows, base - kTileSteps + lane), &fetched);
-    uint64_t all = 0;
-    if (__any_sync(kAllLanes, mine != 0)) all = warp_sum(mine);
+    const bool shared = __all_sync(kAllLanes, !kIndexed && channel.table < a.shape.staged);
+    const uint64_t mine =
+        quantize_tile<kIndexed>(a, e.first, place, fetched, channel, w->tile, indexes, &cost);
+    if (tile > 0) fetch_tile(a, e.first, step_place(a.shape, rows, base - kTileSteps + lane), &fetched);
+    const uint64_t all = __any_sync(kAllLanes, mine != 0) ? warp_sum(mine) : 0;
     if (lane == 0) tile_escapes[tile] = static_cast<uint32_t>(all);
     escape_bytes += all;
     __syncwarp();
-    for (uint32_t step = steps - base < kTileSteps ? static_cast<uint32_t>(steps - base)
-                                                   : uint32_t{kTileSteps};
-         step-- > 0;) {
-      const bool active = lane < (base + step < tail_step ? a.shape.lanes : tail_lanes);
-      uint32_t start = 0, frequency = 1, reciprocal = ~0u;
-      if (active) {
-        const uint32_t entry = w->tile[lane * kTileStride + step];
-        if (!kIndexed && w->steps[step].table < a.shape.staged) {
-          const StagedEntry e = staged[w->steps[step].first + entry];
-          start = packed_start(e.packed);
-          frequency = packed_frequency(e.packed);
-          reciprocal = e.reciprocal;
-        } else {
-          const uint64_t at = kIndexed ? heads[index_tile->at[lane * kTileStride + step]].first
-                                       : uint64_t{w->steps[step].first};
-          start = packed_start(entries[at + entry]);
-          frequency = packed_frequency(entries[at + entry]);
-          reciprocal = rans_reciprocal(frequency);
-        }
-      }
-      const bool due = active && rans_due(x, frequency);
-      const uint32_t mask = __ballot_sync(kAllLanes, due);
-      next_word -= static_cast<uint64_t>(__popc(mask));
-      if (due) {
-        words[next_word + static_cast<uint64_t>(__popc(mask & lanes_below(lane)))] = static_cast<uint16_t>(x);
-        x >>= 16;
-      }
-      if (active) x = rans_before(x, start, frequency, reciprocal);
-    }
+    if (kIndexed)
+      encode_steps<Look::kIndexed>(a.shape, staged, steps, w, indexes, &e);
+    else if (shared)
+      encode_steps<Look::kShared>(a.shape, staged, steps, w, indexes, &e);
+    else
+      encode_steps<Look::kUploaded>(a.shape, staged, steps, w, indexes, &e);
     __syncwarp();
   }
   EncodedPart* part = &a.room.parts[block];
-  part->states[lane] = x;
+  part->states[lane] = e.x;
   if (a.count_cost) cost = warp_sum(cost);
   if (lane != 0) return;
-  part->first_word = next_word;
-  part->words = a.room.block_words - next_word;
+  part->first_word = e.next_word;
+  part->words = a.room.block_words - e.next_word;
   part->escape_bytes = escape_bytes;
   part->cost = cost;
 }
 
 template <bool kIndexed>
-__global__ void __launch_bounds__(kMostWarps * 32, 1) encode_blocks_kernel(EncodeArgs a) {
+__global__ void __launch_bounds__(kMostEncodeWarps * 32, 1) encode_blocks_kernel(EncodeArgs a) {
   BINCE_DYNAMIC_SHARED(uint8_t, shared);
   StagedEntry* staged = reinterpret_cast<StagedEntry*>(shared);
   const uint32_t warp = threadIdx.x / 32, warps = blockDim.x / 32;
@@ -190,7 +215,7 @@ __global__ void __launch_bounds__(kMostWarps * 32, 1) encode_blocks_kernel(Encod
   __syncthreads();
   for (uint64_t block = uint64_t{warp} * gridDim.x + blockIdx.x; block < a.room.blocks;
        block += uint64_t{warps} * gridDim.x)
-    encode_rans<kIndexed>(a, staged, warp_rooms + warp, index_tile, block);
+    encode_rans<kIndexed>(a, staged, warp_rooms + warp, index_tile->at, block);
 }
 
 // --- the range coder: a thread a block ---
@@ -382,14 +407,14 @@ bince_status encode_rans_blocks(const Run& run, const EncodeBlocksCall& call, En
   const unsigned grid = static_cast<unsigned>(blocks < processors ? blocks : processors);
   const uint64_t share = (blocks + grid - 1) / grid;
   const bool indexed = call.indexes != nullptr;
-  unsigned warps = share < kMostWarps ? static_cast<unsigned>(share) : kMostWarps;
+  unsigned warps = share < kMostEncodeWarps ? static_cast<unsigned>(share) : kMostEncodeWarps;
   size_t fixed = 0;
   for (int round = 0; round < 2; ++round) {
     fixed = 16 + warps * sizeof(EncodeWarp) + (indexed ? sizeof(IndexTile) : 0);
     if (!indexed)
       args->shape.staged =
           tables_that_fit(call.format.host_tables, most - fixed, 8, false, &args->shape.staged_entries);
-    if (args->shape.staged_entries > 4096) warps = kMostWarps;  // to stage them fast
+    if (args->shape.staged_entries > 4096) warps = kMostEncodeWarps;  // to stage them fast
   }
   const size_t shared = fixed + (size_t{args->shape.staged_entries} * 8 + 15) / 16 * 16;
   const auto kernel = indexed ? encode_blocks_kernel<true> : encode_blocks_kernel<false>;

@@ -48,7 +48,8 @@ __global__ void place_strings(StringsArgs a, bool encode) {
     const bool sane = size >= 0 && (encode || static_cast<uint64_t>(size) <= a.call.capacity);
     if (!sane) note_offence(a.report, Offence::kString, static_cast<int64_t>(string));
     uint64_t all = 0;
-    const uint64_t offset = before + block_sum_before(sane ? static_cast<uint64_t>(size) : 0, shared, &all);
+    const uint64_t offset =
+        before + block_sum_before(sane ? static_cast<uint64_t>(size) : a.call.capacity + 1, shared, &all);
     before += all;
     if (string < count) a.room.offsets[string] = offset;
   }

@@ -57,6 +57,28 @@ __device__ __forceinline__ uint64_t step_count(const BlockShape& shape, uint64_t
   return (rows + shape.lanes - 1) / shape.lanes * shape.C;
 }
 
+// The steps of a tile: `full` of them with all the block's lanes, the rest with `tail_lanes`.
+struct TileSteps {
+  uint32_t count, full, tail_lanes;
+};
+
+__device__ __forceinline__ TileSteps tile_steps(const BlockShape& shape, uint64_t rows, uint64_t tile) {
+  const uint64_t steps = step_count(shape, rows), full = rows / shape.lanes * shape.C;
+  const uint64_t count = steps - tile < kTileSteps ? steps - tile : uint64_t{kTileSteps};
+  const uint64_t whole = full <= tile ? 0 : full - tile < count ? full - tile : count;
+  return {static_cast<uint32_t>(count), static_cast<uint32_t>(whole),
+          static_cast<uint32_t>(rows % shape.lanes)};
+}
+
+// Where a tile's tables are looked up: all in shared memory, in the uploaded tables, or each lane's own
+// there.
+enum class Look { kShared, kUploaded, kIndexed };
+
+// The tables of a tile's symbols, for arrays with indexes.
+struct IndexTile {
+  uint32_t at[kLanes * kTileStride];
+};
+
 // The channel of a symbol with a table of its own.
 __device__ __forceinline__ DeviceChannel indexed_channel(const bince_tables* tables, uint32_t table) {
   const TableHead head = tables_at<TableHead>(tables, tables->heads_at)[table];
