@@ -63,7 +63,7 @@ done
 
 # Tests of the CPU alone, and of the simulator itself, say nothing about a device.
 is_device_test() {
-  case "$1" in augment_* | dense_* | tensor_* | core_* | cusim_*) return 1 ;; *) return 0 ;; esac
+  case "$1" in augment_* | dense_* | dlpack_* | tensor_* | core_* | cusim_*) return 1 ;; *) return 0 ;; esac
 }
 
 # --- counting, time limits, Ctrl-C -----------------------------------------------------------------------------
@@ -271,6 +271,7 @@ sanitized=(
   "entropy_golden_test "
   "coding_blocks_test quantised"
   "coding_symbols_test worked_example"
+  "coding_device_test "
   "device_memory_test "
 )
 

@@ -193,8 +193,8 @@ __device__ __forceinline__ void plain_statistics(Tile& tile, const ScoreTerms& t
 }
 
 // d becomes d total / d (q_i or k_j of the product): g_ij times the scale and, with COSINE, both inverse
-// norms.  kWide: rows and columns have references of their own.
-template <bool kPartial, bool kWide, class Tile>
+// norms.  Rows and columns share a reference.
+template <bool kPartial, class Tile>
 __device__ __forceinline__ void differentiate_plainly(Tile& tile, const ScoreTerms& terms,
                                                       const TilePlace& place, GradientSums* sums) {
   float factor[Tile::kColumnsPerThread];
@@ -217,13 +217,7 @@ __device__ __forceinline__ void differentiate_plainly(Tile& tile, const ScoreTer
     for (int j = 0; j < Tile::kColumnsPerThread; ++j) {
       const float d = tile.value[i][j];
       const float score = fmaf(d, scale, terms.bias);
-      float g;
-      if (kWide) {
-        const float other = terms.column_reference[place.column + Tile::column_of(j)];
-        g = fmaf(exp_above(score, reference), row_factor, exp_above(score, other) * factor[j]);
-      } else {
-        g = exp_above(score, reference) * (row_factor + factor[j]);
-      }
+      float g = exp_above(score, reference) * (row_factor + factor[j]);
       if (kPartial && outside<Tile>(terms, place, i, j)) g = 0;
       gd = fmaf(g, d, gd);
       sum += g;
@@ -245,17 +239,15 @@ __device__ __forceinline__ void differentiate_plainly(Tile& tile, const ScoreTer
   }
 }
 
+// Not for LSEs too far apart for one reference (totals->wide).
 template <class Tile>
 __device__ __forceinline__ void plain_gradients(Tile& tile, const ScoreTerms& terms, const TilePlace& place,
                                                 GradientSums* sums) {
-  const bool wide = terms.symmetric && terms.totals->wide != 0;
   if (terms.cosine) multiply_columns(tile, terms, place);
-  if (wide)
-    differentiate_plainly<true, true>(tile, terms, place, sums);
-  else if (is_whole<Tile>(terms, place))
-    differentiate_plainly<false, false>(tile, terms, place, sums);
+  if (is_whole<Tile>(terms, place))
+    differentiate_plainly<false>(tile, terms, place, sums);
   else
-    differentiate_plainly<true, false>(tile, terms, place, sums);
+    differentiate_plainly<true>(tile, terms, place, sums);
   if (terms.cosine) multiply_columns(tile, terms, place);
 }
 

@@ -263,12 +263,15 @@ struct TilePipeline {
     };
     await_stage();
     if constexpr (Precision::kTensorCores) {
+      // Under an epilogue tf32 has no registers for fragments that live from stage to stage.
+      constexpr bool kAcrossStages = sizeof(typename Precision::Element) == 2;
       Fragments<Precision, A, B, Values> fragments;
-      fragments.load(0, shared, 0);
+      if (kAcrossStages) fragments.load(0, shared, 0);
 #pragma unroll 1
       for (int stage = 0; stage < count; ++stage) {
         copy(ahead, stage + kStages - 1);
         ahead = after(ahead);
+        if (!kAcrossStages) fragments.load(0, shared + here, 0);
 #pragma unroll
         for (int step = 0; step + 1 < kSteps; ++step) {
           fragments.load((step + 1) % 2, shared + here, step + 1);
@@ -277,9 +280,9 @@ struct TilePipeline {
         // The barrier passes while products are still under way.
         await_stage();
         here = after(here);
-        if (stage + 1 < count) fragments.load(kSteps % 2, shared + here, 0);
+        if (kAcrossStages && stage + 1 < count) fragments.load(kSteps % 2, shared + here, 0);
         fragments.multiply(tile, (kSteps - 1) % 2);
-        if constexpr (kSteps % 2) fragments.move_to_first();
+        if (kAcrossStages && kSteps % 2) fragments.move_to_first();
       }
     } else {
 #pragma unroll 1
