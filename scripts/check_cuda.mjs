@@ -11,22 +11,36 @@ import { has, root, run } from './steps.mjs';
 const folder = `${root}build-native`;
 const library = `${folder}/libbince_cuda.so`;
 const simulator = `${folder}/libbince_cusim.so`;
+/** The contrastive kernels in small tiles, of which the tests' problems then have many. */
+const smallTiles = `${folder}/libbince_cusim_small.so`;
 
 /** Programs of the families that have kernels; the tests of devices themselves find the simulator. */
 const programs = ['core', 'contrastive', 'entropy', 'coding'];
 
 export async function checkCuda(tally, testPrograms) {
+  const scratch = mkdtempSync(join(tmpdir(), 'bince-cuda-'));
+  try {
+    await checkAll(tally, testPrograms, scratch);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+async function checkAll(tally, testPrograms, scratch) {
   if (!has('cmake')) return tally.skip('CUDA', 'CMake is not installed');
   if (!existsSync(simulator)) {
     return tally.check('the simulator is built', false, `${simulator} is missing: run the step native first`);
   }
   const families = testPrograms.filter((name) => programs.some((prefix) => name.startsWith(`${prefix}_`)));
   await runOn(tally, families, simulator, 'simulated');
+  const contrastive = families.filter((name) => name.startsWith('contrastive_'));
+  await runOn(tally, contrastive, smallTiles, 'simulated, small tiles');
+  await checkExample(tally, scratch);
   const nvcc = findNvcc();
   if (!nvcc) return tally.skip('libbince_cuda.so', 'no CUDA compiler was found');
   if (!(await compile(tally, nvcc))) return;
   await checkLibrary(tally);
-  await checkInstalled(tally);
+  await checkInstalled(tally, scratch);
   if (await checkReason(tally)) await runOn(tally, families, library, 'device');
 }
 
@@ -61,32 +75,34 @@ async function checkLibrary(tally) {
   tally.check('libbince_cuda.so needs the C and C++ run time alone', !foreign.length, foreign.join('\n'));
 }
 
-/** Installed beside libbince.so it is found without being named: a C program gets its reason, or runs. */
-async function checkInstalled(tally) {
-  const prefix = mkdtempSync(join(tmpdir(), 'bince-cuda-'));
-  try {
-    const installed = await run('cmake', ['--install', folder, '--prefix', prefix]);
-    const found = await run('find', [prefix, '-name', 'libbince_cuda.so']);
-    const lib = dirname(found.output.trim());
-    const program = join(prefix, 'device_pointers');
-    const source = `${root}docs/examples/device_pointers.c`;
-    const flags = ['-std=c11', '-Wall', '-Wextra', '-Wpedantic', '-Werror', `-I${prefix}/include`];
-    const compiled = await run('cc', [...flags, source, `-L${lib}`, '-lbince', '-lm', '-o', program]);
-    tally.check(
-      'C program with device pointers: compile',
-      compiled.status === 0,
-      installed.output + compiled.output,
-    );
-    const env = { LD_LIBRARY_PATH: lib, BINCE_CUDA_LIBRARY: '' };
-    const cpu = await run(program, [], { env: { ...env, BINCE_BACKEND: '' } });
-    tally.check('C program with device pointers: run', cpu.status === 0, cpu.output);
-    const { status, output } = await run(program, [], { env: { ...env, BINCE_BACKEND: 'cuda' } });
-    const opened =
-      status === 0 || (output.includes('CUDA is not available') && !output.includes('not found'));
-    tally.check('libbince_cuda.so is found beside libbince.so', opened, output);
-  } finally {
-    rmSync(prefix, { recursive: true, force: true });
+/** A C program with pointers and a stream of its own: on the CPU, in the simulator, and against an installation. */
+async function checkExample(tally, scratch) {
+  const program = join(scratch, 'device_pointers');
+  const source = `${root}docs/examples/device_pointers.c`;
+  const flags = ['-std=c11', '-Wall', '-Wextra', '-Wpedantic', '-Werror', `-I${root}native/include`];
+  const built = await run('cc', [...flags, source, `-L${folder}`, '-lbince', '-lm', '-o', program]);
+  if (!tally.check('C program with device pointers: compile', built.status === 0, built.output)) return;
+  const env = { LD_LIBRARY_PATH: folder, BINCE_CUDA_LIBRARY: simulator };
+  for (const backend of ['', 'cuda']) {
+    const { status, output } = await run(program, [], { env: { ...env, BINCE_BACKEND: backend } });
+    tally.check(`C program with device pointers: ${output.trim()}`, status === 0, output);
   }
+}
+
+/** Installed beside libbince.so it is found without being named: the program gets its reason, or runs. */
+async function checkInstalled(tally, scratch) {
+  const prefix = join(scratch, 'prefix');
+  const installed = await run('cmake', ['--install', folder, '--prefix', prefix]);
+  const found = await run('find', [prefix, '-name', 'libbince_cuda.so']);
+  const env = {
+    LD_LIBRARY_PATH: dirname(found.output.trim()),
+    BINCE_CUDA_LIBRARY: '',
+    BINCE_BACKEND: 'cuda',
+  };
+  const { status, output } = await run(join(scratch, 'device_pointers'), [], { env });
+  const opened =
+    status === 0 || (output.includes('CUDA is not available') && !output.includes('not found at'));
+  tally.check('libbince_cuda.so is found beside libbince.so', opened, installed.output + output);
 }
 
 /** Whether it runs here; if not it has to say why. */

@@ -127,6 +127,13 @@ async function checkPackage(tally, folder) {
   tally.check('the installed package works', used.status === 0, used.output);
   const command = await run('npx', ['--no', 'bince', 'doctor'], { cwd: user });
   tally.check('the installed command works', command.status === 0, command.output);
+  const report = await run('npx', ['--no', 'bince', 'doctor', '--json'], {
+    cwd: user,
+    env: { BINCE_CUDA_LIBRARY: '' },
+  });
+  const packedCuda = !report.output.includes('the CUDA library was not found');
+  const what = cuda.length ? 'the installed package has its CUDA library' : 'without CUDA a package says so';
+  tally.check(what, report.status === 0 && packedCuda === cuda.length > 0, report.output);
   const rebuilt = await run('npx', ['--no', 'bince', 'build'], { cwd: user });
   const path = join(user, 'node_modules/bince/build/Release/bince.node');
   const load = await run(process.execPath, ['-e', `require(${JSON.stringify(path)}).describe()`], {

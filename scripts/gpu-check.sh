@@ -63,14 +63,14 @@ done
 
 # Tests of the CPU alone, and of the simulator itself, say nothing about a device.
 is_device_test() {
-  case "$1" in augment_* | dense_* | tensor_* | core_* | cusim_*) return 1 ;; *) return 0 ;; esac
+  case "$1" in augment_* | dense_* | dlpack_* | tensor_* | core_* | cusim_*) return 1 ;; *) return 0 ;; esac
 }
 
 # --- counting, time limits, Ctrl-C -----------------------------------------------------------------------------
 passed=0 failed=0 skipped=0 table=() child='' scratch=''
 
 note() { # STEP RESULT SECONDS TEXT: one line of the table at the end
-  table+=("$(printf '%-12s %-8s %6s s  %s' "$1" "$2" "$3" "$4")")
+  table+=("$(printf '%-36s %-8s %5s s  %s' "$1" "$2" "$3" "$4")")
   printf '  %-8s %s (%s s)%s\n' "$2" "$1" "$3" "${4:+: $4}"
 }
 
@@ -222,6 +222,8 @@ echo "device: $device; build: $build${arch:+ for $arch}; results: $out"
 # --- the steps -------------------------------------------------------------------------------------------------
 processors=$(nproc)
 
+has_target() { cmake --build "$folder" --target help 2>/dev/null | grep -E "(^|[ /])$1(:|$)" >/dev/null; }
+
 step_build() {
   local generator=() options=(-DBINCE_TESTS=ON) targets=(bince "$kernels") name
   command -v ninja >/dev/null && generator=(-G Ninja)
@@ -239,10 +241,7 @@ step_build() {
     name=$(basename "$name" .cc)
     is_device_test "$name" && targets+=("$name")
   done
-  cmake --build "$folder" --target help >"$scratch" 2>&1
-  for name in mma_probe contrastive_tune; do
-    grep -Eq "(^|[ /])$name(:|$)" "$scratch" && targets+=("$name")
-  done
+  has_target mma_probe && targets+=(mma_probe)
   limited "$([ -n "$simulate" ] && echo 1500 || echo 300)" cmake --build "$folder" --parallel "$processors" --target "${targets[@]}"
   judge build build "$processors processors"
 }
@@ -272,6 +271,7 @@ sanitized=(
   "entropy_golden_test "
   "coding_blocks_test quantised"
   "coding_symbols_test worked_example"
+  "coding_device_test "
   "device_memory_test "
 )
 
@@ -315,13 +315,17 @@ step_bench() {
 }
 
 step_tune() {
-  local tune
-  tune=$(find "$folder" -name contrastive_tune -type f -perm -u+x 2>/dev/null | head -1)
-  [ -n "$tune" ] || { skip tune "contrastive_tune is not built" && return; }
+  local sizes
   [ -n "$simulate" ] && { skip tune "there is no device" && return; }
-  limited 150 "$tune"
-  show 60
-  judge tune tune
+  has_target contrastive_tune || { skip tune "there is no contrastive_tune" && return; }
+  limited 300 cmake --build "$folder" --parallel "$processors" --target contrastive_tune
+  judge "build contrastive_tune" build || return
+  for sizes in "4096 4096" "16384 16384 512"; do
+    # shellcheck disable=SC2086 # several numbers
+    limited 120 "$(find "$folder" -name contrastive_tune -type f | head -1)" $sizes
+    show 50
+    judge "tune $sizes" tune
+  done
 }
 
 for step in "${steps[@]}"; do

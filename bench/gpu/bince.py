@@ -226,7 +226,9 @@ class Library:
             raise SystemExit(f"error: {self.path} has ABI version {version}, this file is written for {ABI_VERSION}")
         handle = c_void_p()
         self._expect_size(ContextOptions, "bince_context_create", lambda s: [byref(s), byref(handle)])
-        self.call("bince_context_create", byref(ContextOptions(ctypes.sizeof(ContextOptions), 1, b"ref")), byref(handle))
+        self.call(
+            "bince_context_create", byref(ContextOptions(ctypes.sizeof(ContextOptions), 1, b"ref")), byref(handle)
+        )
         try:
             self._check_call_structs(handle)
         finally:
@@ -247,9 +249,7 @@ class Library:
         inputs.x, inputs.params = ctypes.pointer(row), ctypes.pointer(params)
         call, tail = "bince_factorized_forward_workspace", byref(size)
         outputs = FactorizedOutputs(ctypes.sizeof(FactorizedOutputs))
-        self._expect_size(
-            FactorizedOptions, call, lambda s: [handle, byref(s), byref(inputs), byref(outputs), tail]
-        )
+        self._expect_size(FactorizedOptions, call, lambda s: [handle, byref(s), byref(inputs), byref(outputs), tail])
         self._expect_size(FactorizedInputs, call, lambda s: [handle, byref(options), byref(s), byref(outputs), tail])
         self._expect_size(FactorizedOutputs, call, lambda s: [handle, byref(options), byref(inputs), byref(s), tail])
 
@@ -349,7 +349,9 @@ class Context:
             array.owner[...] = values
         else:
             source = values.ctypes.data_as(c_void_p)
-            self.call("bince_copy_to_device", c_void_p(array.pointer), source, c_size_t(array.bytes), c_void_p(self.stream()))
+            self.call(
+                "bince_copy_to_device", c_void_p(array.pointer), source, c_size_t(array.bytes), c_void_p(self.stream())
+            )
             self.synchronize()
         return array
 
@@ -387,7 +389,9 @@ class Context:
             array.owner[...] = values
         else:
             source = values.ctypes.data_as(c_void_p)
-            self.call("bince_copy_to_device", c_void_p(array.pointer), source, c_size_t(array.bytes), c_void_p(self.stream()))
+            self.call(
+                "bince_copy_to_device", c_void_p(array.pointer), source, c_size_t(array.bytes), c_void_p(self.stream())
+            )
             self.synchronize()
 
     def launch(self, workspace_bytes):

@@ -2,11 +2,11 @@
 
   python3 bench/gpu/coding.py [--quick] [--cases 65536x512,...] [--peers cpu|none]
 
-Rates are G symbols/s (4 GB of latents a G symbol) on the device (`device`) and from and to pinned host memory with the copies
-overlapped (`host`). Beside the first stands the way that PyTorch programs take, a copy to the host and our CPU coder
-with all its threads; beside the second the CPU coder alone. The floor of `device` is 4 bytes a symbol and the coded bytes
-at the measured copy rate; that of `host` the latents at the rate of the bus. A case fails where a byte differs from the
-CPU's, where a value does not come back as its rounding, or where a damaged block passes.
+Rates are G symbols/s (4 GB of latents a G symbol) on the device (`device`) and from and to pinned host memory with the
+copies overlapped (`host`). Beside the first stands the way that PyTorch programs take, a copy to the host and our CPU
+coder with all its threads; beside the second the CPU coder alone. The floor of `device` is 4 bytes a symbol and the
+coded bytes at the measured copy rate; that of `host` the latents at the rate of the bus. A case fails where a byte
+differs from the CPU's, where a value does not come back as its rounding, or where a damaged block passes.
 """
 
 import math
@@ -136,7 +136,10 @@ def bus_rates():
     host = torch.randint(0, 255, (1 << 29,), dtype=torch.uint8, pin_memory=True)
     device = torch.empty_like(host, device="cuda")
     rates = {}
-    for name, copy in (("toDeviceGBs", lambda: device.copy_(host, non_blocking=True)), ("toHostGBs", lambda: host.copy_(device, non_blocking=True))):
+    for name, copy in (
+        ("toDeviceGBs", lambda: device.copy_(host, non_blocking=True)),
+        ("toHostGBs", lambda: host.copy_(device, non_blocking=True)),
+    ):
         timed = measure.Contender(name, [copy])
         measure.time_contenders([timed], 0.1)
         rates[name] = host.numel() / measure.summary(timed.samples)["median"] / 1e6
@@ -186,9 +189,7 @@ class DeviceSide:
     def __init__(self, run, case, cdfs, offsets, latents):
         self.context, self.latents = run.context, latents
         self.coder = bince.BlockCoder(run.context, cdfs, offsets, case.block_rows)
-        self.encode, self.buffers, self.total = encode_once(
-            run.context, self.coder, case.rows, case.channels, latents
-        )
+        self.encode, self.buffers, self.total = encode_once(run.context, self.coder, case.rows, case.channels, latents)
         self.sections = bince.part(self.buffers.sections, 0, self.total)
         self.rows = run.context.empty(latents.shape, "float32")
         run.context.poison(self.rows)
@@ -237,7 +238,11 @@ class Overlapped:
         for i in range(self.chunks):
             slot, buffers, first = self.slots[i % 2], self.buffers[i % 2], i * blocks
             rows = bince.part(slot, 0, self.rows_of(i))
-            places = (buffers.sections, bince.part(buffers.section_bytes, 0, side.coder.blocks(len(rows))), buffers.total)
+            places = (
+                buffers.sections,
+                bince.part(buffers.section_bytes, 0, side.coder.blocks(len(rows))),
+                buffers.total,
+            )
             self.encodes.append(side.coder.encode(rows, first, *places))
             own = bince.part(buffers.sections, 0, self.ends[i + 1] - self.ends[i])
             self.decodes.append(side.coder.decode(own, places[1], first, rows))
@@ -346,7 +351,12 @@ def host_row(run, case, direction, side, cpu, overlapped):
 
 
 def peer_row(case, row, name, seconds, cpu):
-    peer = {"name": name, **rate_summary(case, seconds), "threads": cpu.context.threads(), "backend": cpu.context.backend}
+    peer = {
+        "name": name,
+        **rate_summary(case, seconds),
+        "threads": cpu.context.threads(),
+        "backend": cpu.context.backend,
+    }
     return peer | {"ratio": row["ours"]["median"] / peer["median"]}
 
 

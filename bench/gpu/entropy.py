@@ -16,46 +16,53 @@ import factorized_torch
 import measure
 
 PEERS = ("eager", "compile", "pointwise")
-BYTES_AN_ELEMENT = 12
 TARGET_RATE = 25.0  # G elements/s, forward + backward
 TARGET_FLOORS = 3.0  # forward at 65536 x 512
 
 
 class Case:
-    def __init__(self, rows, channels, backward=True, quantize=bince.QUANTIZE_NOISE, peers=("eager", "compile")):
+    def __init__(
+        self, rows, channels, backward=True, quantize=bince.QUANTIZE_NOISE, peers=("eager", "compile"), dtype="float32"
+    ):
         self.rows, self.channels, self.backward, self.quantize = rows, channels, backward, quantize
+        self.dtype = dtype
+        self.bytes = 8 + (4 if dtype == "float32" else 2)  # an element
         self.elements = rows * channels
         self.peers = peers if quantize == bince.QUANTIZE_NOISE else ()
         kind = "forward + backward" if backward else "forward"
         self.name = f"{kind} {rows}x{channels}{', rounding' if quantize == bince.QUANTIZE_ROUND else ''}"
+        if dtype != "float32":
+            self.name += f", {dtype}"
         if "pointwise" in peers:
             self.name += ", beside a pointwise form"
 
     def target(self, copy_rate):
         """G elements/s, where the project has set a target."""
         if self.backward:
-            return TARGET_RATE
-        floor = copy_rate / BYTES_AN_ELEMENT
+            return TARGET_RATE if self.dtype == "float32" else None
+        floor = copy_rate / self.bytes
         return floor / TARGET_FLOORS if (self.rows, self.channels) == (65536, 512) else None
 
 
 def cases(quick, simulated):
     if simulated:
-        return [Case(37, 5), Case(9, 33, False), Case(20, 4, False, bince.QUANTIZE_ROUND)]
+        return [Case(37, 5), Case(9, 33, False), Case(20, 4, False, bince.QUANTIZE_ROUND), Case(9, 8, dtype="bfloat16")]
     both = [Case(65536, 512), Case(65536, 512, False)]
     if quick:
         return both
+    # What matters most comes first: the time may run out, and compiling takes most of it.
     return both + [
         Case(4096, 512),
         Case(4096, 512, False),
-        Case(262144, 512),
-        Case(65536, 128),
+        Case(262144, 512, peers=("eager",)),
+        Case(65536, 128, peers=("eager",)),
         Case(65536, 512, False, bince.QUANTIZE_ROUND),
-        Case(4096, 128),
-        Case(262144, 512, False),
-        Case(262144, 128),
-        Case(16384, 192),
-        Case(65536, 512, False, peers=("pointwise",)),  # takes a compiler long
+        Case(65536, 512, peers=(), dtype="bfloat16"),
+        Case(4096, 128, peers=("eager",)),
+        Case(262144, 512, False, peers=("eager",)),
+        Case(262144, 128, peers=("eager",)),
+        Case(16384, 192, peers=("eager",)),
+        Case(65536, 512, False, peers=("pointwise",)),
         Case(65536, 512, peers=("pointwise",)),
     ]
 
@@ -64,7 +71,10 @@ def outputs_of(context, case):
     shape = (case.rows, case.channels)
     outputs = {"bits": context.empty((1,), "float64"), "values": context.empty(shape, "float32")}
     if case.backward:
-        return outputs | {"dx": context.empty(shape, "float32"), "dparams": context.empty((58, case.channels), "float32")}
+        return outputs | {
+            "dx": context.empty(shape, "float32"),
+            "dparams": context.empty((58, case.channels), "float32"),
+        }
     outputs["bits_per_row"] = context.empty((case.rows,), "float32")
     return outputs | {"likelihood": context.empty(shape, "float32")}
 
@@ -89,7 +99,12 @@ def simulate(run, case):
     random = numpy.random.default_rng(3)
     x = (3 * random.standard_normal((case.rows, case.channels))).astype(numpy.float32)
     params = factorized_torch.initial_parameters(numpy, random, case.channels)
-    inputs = {"x": run.context.upload(x), "params": run.context.upload(params)}
+    if case.dtype == "bfloat16":
+        bits = bince.to_bfloat16(x)
+        x, uploaded = bince.from_bfloat16(bits), run.context.upload(bits, "bfloat16")
+    else:
+        uploaded = run.context.upload(x)
+    inputs = {"x": uploaded, "params": run.context.upload(params)}
     outputs = outputs_of(run.context, case)
     call = prepare(run.context, case, inputs, outputs)
     for output in outputs.values():
@@ -155,7 +170,9 @@ def torch_peer(case, name, params, sets, expected_bits):
     calls = model_calls(case, model, forward, sets)
     peer = {"name": name, "peakBytes": measure.peak_bytes(calls[0])}
     with torch.no_grad():  # other noise, so that only the size of the total can be compared
-        peer["bitsRatio"] = float(forward(sets[0])[2]) / expected_bits if case.quantize == bince.QUANTIZE_NOISE else None
+        peer["bitsRatio"] = (
+            float(forward(sets[0])[2]) / expected_bits if case.quantize == bince.QUANTIZE_NOISE else None
+        )
     return measure.Contender(name, calls), peer
 
 
@@ -197,7 +214,8 @@ def measure_case(run, case):
     import torch
 
     count = measure.input_sets(4 * case.elements, run.machine["l2Bytes"])
-    sets = [3 * torch.randn(case.rows, case.channels, device="cuda") for _ in range(count)]
+    dtype = getattr(torch, case.dtype)
+    sets = [(3 * torch.randn(case.rows, case.channels, device="cuda")).to(dtype) for _ in range(count)]
     start = factorized_torch.initial_parameters(numpy, numpy.random.default_rng(4), case.channels)
     params = run.context.upload(start)
     calls, found = our_calls(run, case, params, sets)
@@ -218,7 +236,9 @@ def measure_case(run, case):
         peers.append(peer)
     measure.time_contenders(contenders, 0.2 if run.options.quick else 0.4)
     rate = lambda milliseconds: case.elements / milliseconds / 1e6
-    rates = {each.name: measure.summary([rate(sample) for sample in each.samples]) for each in contenders if each.samples}
+    rates = {
+        each.name: measure.summary([rate(sample) for sample in each.samples]) for each in contenders if each.samples
+    }
     row = {"unit": "G elements/s", "ours": rates["ours"], "error": errors, "errorFloat32": plain}
     milliseconds = case.elements / rates["ours"]["median"] / 1e6
     graph = measure.time_graph([call.queue for call in calls]) if milliseconds < 2 else None
@@ -227,7 +247,7 @@ def measure_case(run, case):
     calls[0].run()
     best = max(rates["ours"]["median"], row["graph"]["median"] if graph else 0)
     row |= {"ms": milliseconds, "workspaceBytes": calls[0].launch.workspace_bytes}
-    row["timesFloor"] = run.machine["ceilings"]["copyGBs"] / BYTES_AN_ELEMENT / best
+    row["timesFloor"] = run.machine["ceilings"]["copyGBs"] / case.bytes / best
     if case.target(run.machine["ceilings"]["copyGBs"]):
         row["target"] = case.target(run.machine["ceilings"]["copyGBs"])
     for peer in peers:

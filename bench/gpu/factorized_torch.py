@@ -58,7 +58,7 @@ def initial_parameters(numpy, random, channels):
 
 
 def reference(torch, values, params, dtype, chunk=8192):
-    """Likelihoods, total bits, and gradients of the bits, in `dtype` on the tensors' device, a chunk of rows at a time."""
+    """Likelihoods, total bits, and gradients of the bits, in `dtype` on the tensors' device, by chunks of rows."""
     params = params.to(dtype).requires_grad_()
     found = {"likelihood": [], "dx": []}
     bits, dparams = 0.0, torch.zeros_like(params, dtype=torch.float64)

@@ -155,15 +155,17 @@ def ceilings():
     timed = Contender("copy", [lambda: copy.copy_(source)])
     time_contenders([timed], 0.1)
     found["copyGBs"] = 2 * source.numel() / summary(timed.samples)["median"] / 1e6
-    del source, copy
     n = 8192
-    for name, dtype, tf32 in (("bf16", torch.bfloat16, False), ("tf32", torch.float32, True), ("float32", torch.float32, False)):
+    for name, dtype, tf32 in (
+        ("bf16", torch.bfloat16, False),
+        ("tf32", torch.float32, True),
+        ("float32", torch.float32, False),
+    ):
         torch.backends.cuda.matmul.allow_tf32 = tf32
         a, b = (torch.randn(n, n, device="cuda").to(dtype) for _ in range(2))
         timed = Contender(name, [lambda: a @ b])
         time_contenders([timed], 0.1)
         found[f"{name}Tflops"] = 2 * n**3 / summary(timed.samples)["median"] / 1e9
-        del a, b
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.cuda.empty_cache()
     return found
@@ -215,11 +217,15 @@ def describe_machine(library, simulated):
 def options(description, families_peers):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="few sizes, short timings")
-    parser.add_argument("--simulated", action="store_true", help="tiny sizes through libbince_cusim.so, without a device")
+    parser.add_argument(
+        "--simulated", action="store_true", help="tiny sizes through libbince_cusim.so, without a device"
+    )
     parser.add_argument("--cases", default="", metavar="TEXT,...", help="only cases whose names contain one of these")
     parser.add_argument("--peers", default=",".join(families_peers), help="of %(default)s; or none")
     parser.add_argument("--seconds", type=float, default=240, help="start no case after this time (%(default)s)")
-    parser.add_argument("--out", metavar="FOLDER", help="where the results go (bench/results; simulated: build-simulated)")
+    parser.add_argument(
+        "--out", metavar="FOLDER", help="where the results go (bench/results; simulated: build-simulated)"
+    )
     given = parser.parse_args()
     given.out = given.out or os.path.join(ROOT, *(("build-simulated",) if given.simulated else ("bench", "results")))
     given.peers = [] if given.peers == "none" else given.peers.split(",")
@@ -242,7 +248,9 @@ class Run:
             try:
                 import torch
             except ImportError:
-                raise SystemExit("error: this Python has no torch\nhint: name one that has in PYTHON, or use --simulated")
+                raise SystemExit(
+                    "error: this Python has no torch\nhint: name one that has in PYTHON, or use --simulated"
+                ) from None
             if not torch.cuda.is_available():
                 raise SystemExit("error: torch finds no CUDA device\nhint: --simulated needs none")
             torch.cuda.init()
@@ -250,7 +258,7 @@ class Run:
         try:
             self.context = bince.Context(self.library, "cuda", memory)
         except bince.BinceError as error:
-            raise SystemExit(f"error: {error}")
+            raise SystemExit(f"error: {error}") from None
         self.machine = describe_machine(self.library, self.simulated)
         self.rows, self.failures = [], 0
         if not self.simulated:
@@ -265,8 +273,8 @@ class Run:
         return not self.options.cases or any(text in name for text in self.options.cases)
 
     def case(self, name, measure):
-        """Runs `measure()`, a row of the results or several with their own names, and keeps it; a failure is a row too and
-        ends nothing."""
+        """Runs `measure()`, a row of the results or several with their own names, and keeps it; a failure is a row
+        too and ends nothing."""
         if not self.wants(name):
             return
         if self.time_left() <= 0:
@@ -310,7 +318,11 @@ class Run:
         os.makedirs(self.options.out, exist_ok=True)
         partial = f"{self.file}.tmp"
         with open(partial, "w", encoding="utf-8") as out:
-            json.dump({"machine": self.machine, "quick": self.options.quick, "results": {self.family: self.rows}}, out, indent=1)
+            json.dump(
+                {"machine": self.machine, "quick": self.options.quick, "results": {self.family: self.rows}},
+                out,
+                indent=1,
+            )
             out.write("\n")
         os.replace(partial, self.file)
 

@@ -3,7 +3,7 @@
   python3 bench/gpu/tables.py bench/results/DATE-DEVICE-contrastive.json ...
 
 A README keeps its table between the lines `<!-- device figures -->` and `<!-- end of device figures -->`; what stands
-there is replaced. Results of a simulated run are refused.
+there is replaced. One without these lines gets a section at its end. Results of a simulated run are refused.
 """
 
 import json
@@ -12,6 +12,8 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FIRST, LAST = "<!-- device figures -->", "<!-- end of device figures -->"
+
+ERRORS = ("row_lse", "dq", "likelihood", "dx", "dparams")  # that a table shows; the file has all
 
 
 def number(value):
@@ -31,15 +33,27 @@ def range_of(side):
 def lines_of(rows):
     """A Markdown table: the case, ours, the target, times the floor, errors, and every peer with its ratio."""
     names = list(dict.fromkeys(peer["name"] for row in rows for peer in row.get("peers", [])))
-    titles = ["case", "unit", "ours (least-most)", "in a graph", "target", "x floor", "error"] + names
+    titles = [
+        "case",
+        "unit",
+        "ours (least-most)",
+        "in a graph",
+        "target",
+        "x floor",
+        "TFLOP/s or GB/s",
+        "error",
+    ] + names
     table = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
     for row in rows:
         if "ours" not in row:
-            table.append(f"| {row['case']} |" + f" {row.get('failed', row.get('note', '-'))} |" + " |" * (len(titles) - 2))
+            table.append(
+                f"| {row['case']} |" + f" {row.get('failed', row.get('note', '-'))} |" + " |" * (len(titles) - 2)
+            )
             continue
-        errors = ", ".join(f"{name} {number(error)}" for name, error in row.get("error", {}).items())
+        errors = ", ".join(f"{name} {number(row['error'][name])}" for name in ERRORS if name in row.get("error", {}))
         cells = [row["case"], row["unit"], range_of(row["ours"]), number(row.get("graph", {}).get("median"))]
-        cells += [number(row.get("target")), number(row.get("timesFloor")), errors or "-"]
+        cells += [number(row.get("target")), number(row.get("timesFloor"))]
+        cells += [number(row.get("tflops", row.get("latentsGBs"))), errors or "-"]
         for name in names:
             peer = next((each for each in row.get("peers", []) if each["name"] == name), None)
             if peer is None:
@@ -55,10 +69,14 @@ def lines_of(rows):
 def caption(machine):
     ceilings = machine.get("ceilings", {})
     copy, product = ceilings.get("copyGBs"), ceilings.get("bf16Tflops")
-    measured = f" Measured in the same run: copies {number(copy)} GB/s, bf16 products {number(product)} TFLOP/s." if copy else ""
+    measured = (
+        f" Measured in the same run: copies {number(copy)} GB/s, bf16 products {number(product)} TFLOP/s."
+        if copy
+        else ""
+    )
     return (
-        f"{machine['device']}, driver {machine['driver']}, CUDA {machine['cuda']}, PyTorch {machine.get('torch', 'none')}, "
-        f"{machine['date']}, commit {machine['commit'][:10]}.{measured}"
+        f"{machine['device']}, driver {machine['driver']}, CUDA {machine['cuda']}, "
+        f"PyTorch {machine.get('torch', 'none')}, {machine['date']}, commit {machine['commit'][:10]}.{measured}"
     )
 
 
@@ -75,8 +93,10 @@ def main(files):
             path = os.path.join(ROOT, "native", family, "README.md")
             with open(path, encoding="utf-8") as source:
                 readme = source.read()
+            if FIRST not in readme:
+                readme += f"\n## Measured on a device\n{FIRST}\n{LAST}\n"
             if readme.count(FIRST) != 1 or readme.count(LAST) != 1:
-                raise SystemExit(f"error: {path} has no place for the table\nhint: add the lines '{FIRST}' and '{LAST}'")
+                raise SystemExit(f"error: {path}: expected one '{FIRST}' and one '{LAST}'")
             before, rest = readme.split(FIRST)
             after = rest.split(LAST)[1]
             middle = "\n".join([FIRST, caption(found["machine"]), ""] + lines_of(rows) + [LAST])

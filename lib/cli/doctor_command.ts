@@ -5,13 +5,14 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
+import { type Cuda, device } from '../device/index.js';
 import { BinceError } from '../errors.js';
 import { type Description, describe } from '../kernels/index.js';
 import { packageRoot } from '../native.js';
 import { createCommand, setAction } from './command.js';
 import { exitCodes } from './failures.js';
 import type { CommonOptions } from './options.js';
-import { fields, paint } from './terminal.js';
+import { bytes, fields, paint } from './terminal.js';
 
 interface Problem {
   readonly problem: string;
@@ -26,6 +27,8 @@ interface Diagnosis {
   readonly package: string;
   readonly addon: string | null;
   readonly native: Description | null;
+  /** CUDA devices, or why there are none, which is no problem. */
+  readonly cuda: Cuda | null;
   /** By backend: `ok`, or what went wrong. */
   readonly selfTest: Record<string, string>;
   readonly environment: Record<string, string>;
@@ -89,6 +92,7 @@ async function diagnose(): Promise<Diagnosis> {
     package: packageRoot,
     addon,
     native,
+    cuda: native && describeCuda(),
     selfTest,
     environment: Object.fromEntries(
       Object.entries(process.env).filter((entry): entry is [string, string] => entry[0].startsWith('BINCE_')),
@@ -111,6 +115,16 @@ async function testBackends(backends: readonly string[]): Promise<Record<string,
     return [backend, code === 0 ? 'ok' : said || `it ended with ${signal ?? code}`];
   });
   return Object.fromEntries(await Promise.all(outcomes));
+}
+
+function describeCuda(): Cuda {
+  const { available, reason } = device.cuda;
+  try {
+    return { available, reason, devices: device.cuda.devices };
+  } catch (error) {
+    // A device that is there but does not answer.
+    return { available: false, reason: error instanceof Error ? error.message : String(error), devices: [] };
+  }
 }
 
 function libc(): string {
@@ -140,6 +154,11 @@ function describeDiagnosis(diagnosis: Diagnosis): string {
     rows.push(['version', `${native.version}, C ABI ${native.abi}`]);
     rows.push(['backend', `${native.backend} (this machine can run ${native.backends.join(', ')})`]);
     rows.push(['threads', `${native.threads} of ${diagnosis.processors} processors`]);
+    const cuda = diagnosis.cuda?.devices.map(
+      ({ index, name, computeCapability, totalBytes, driver }) =>
+        `cuda:${index} ${name} (compute ${computeCapability}, ${bytes(totalBytes)}, driver for CUDA ${driver})`,
+    );
+    rows.push(['cuda', cuda?.join('; ') || (diagnosis.cuda?.reason ?? 'none')]);
     const tested = Object.entries(diagnosis.selfTest).map(([name, outcome]) => `${name} ${outcome}`);
     rows.push(['self-test', `${tested.join(', ')} (coders and InfoNCE)`]);
     rows.push(['processor', native.cpuFeatures.join(' ') || 'no SIMD features that bince uses']);

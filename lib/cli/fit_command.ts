@@ -5,6 +5,7 @@ import { openVectors, type VectorFile } from '../data/index.js';
 import { type FitReport, type FittedModel, fitBottleneck, fitEcsq } from '../fit/index.js';
 import { ProgressBar } from '../report/progress_bar.js';
 import { createCommand, type Session, setAction } from './command.js';
+import { deviceOption, takeTrainingDevice } from './device_option.js';
 import { usageError } from './failures.js';
 import { checkOutput } from './files.js';
 import { fitPairs } from './fit_pairs.js';
@@ -28,6 +29,7 @@ interface FitOptions extends CommonOptions {
   readonly pairs?: string;
   readonly z?: number;
   readonly hidden?: number;
+  readonly device?: string;
 }
 
 export function fitCommand(): Command {
@@ -67,7 +69,8 @@ export function fitCommand(): Command {
     )
     .option('--sample <MiB>', 'memory for rows; larger files are sampled (default: 256)', integer(1, 1 << 20))
     .option('--name <name>', 'name of the model')
-    .option('--tensor <name>', 'which tensor of a .safetensors file');
+    .option('--tensor <name>', 'which tensor of a .safetensors file')
+    .addOption(deviceOption());
   command.optionsGroup('Training options (bottleneck):');
   command
     .addOption(new Option('--distortion <kind>', 'what to keep small (default: mse)').choices(['l1', 'mse']))
@@ -81,6 +84,7 @@ export function fitCommand(): Command {
     .option('--z <n>', 'latents of a code (default: 32)', integer(1, 65536))
     .option('--hidden <n>', 'width of the hidden layers (default: 256)', integer(1, 65536));
   return setAction<FitOptions>(command, async (session, options, [path]) => {
+    takeTrainingDevice(options.device, session.report);
     if (options.pairs !== undefined)
       return await fitPairs(path!, { ...options, pairs: options.pairs }, session);
     const method = chooseMethod(options);

@@ -12,6 +12,7 @@ import {
 } from '../systems/lossless-prediction/index.js';
 import { readConfig, type TrainSummary } from '../train/index.js';
 import { createCommand, type Session, setAction } from './command.js';
+import { deviceOption, takeTrainingDevice } from './device_option.js';
 import { usageError } from './failures.js';
 import { type CommonOptions, integer, positiveNumber } from './options.js';
 import { bytes, count, duration, fields, plural, significant } from './terminal.js';
@@ -20,6 +21,7 @@ interface TrainOptions extends CommonOptions {
   readonly out?: string;
   readonly config?: string;
   readonly resume?: boolean;
+  readonly device?: string;
 }
 
 /** Options that are settings of the experiment, by the names of their settings. */
@@ -48,7 +50,8 @@ export function trainCommand(): Command {
   command
     .option('-o, --out <folder>', 'the run folder (default: runs/<system>-<data>)')
     .option('--resume', 'go on with the run in the folder, to the same numbers')
-    .option('--config <file>', 'settings as JSON, as a config.json of a run; flags outdo it');
+    .option('--config <file>', 'settings as JSON, as a config.json of a run; flags outdo it')
+    .addOption(deviceOption());
   command.optionsGroup('Settings (also from the environment: BINCE_BETA=0.1 ...):');
   const setting = (flags: string, text: string, parse?: (text: string) => unknown) => {
     const option = new Option(flags, text);
@@ -71,6 +74,7 @@ export function trainCommand(): Command {
   ];
   for (const option of settings) command.addOption(option);
   return setAction<TrainOptions>(command, async (session, options, [system]) => {
+    takeTrainingDevice(options.device, session.report);
     const { config, out } = await resolve(command, options, system);
     await train(config, out, options.resume ?? false, session);
   });

@@ -7,7 +7,7 @@ export interface Description {
   readonly abi: number;
   /** The backend in use, by speed or by BINCE_BACKEND. */
   readonly backend: string;
-  /** Backends that this machine can run, best first. */
+  /** Backends of the CPU that this machine can run, best first. `device.cuda` tells of CUDA. */
   readonly backends: readonly string[];
   /** Threads of a call, by the processors allowed or by BINCE_THREADS. */
   readonly threads: number;

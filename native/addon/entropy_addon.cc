@@ -1,54 +1,160 @@
 // The entropy family as seen from JavaScript: argument checks and buffers, no arithmetic.
+#include <functional>
 #include <memory>
 
 #include "native/addon/addon.h"
+#include "native/addon/device.h"
 #include "native/addon/storage.h"
 #include "native/core/status.h"
 
 namespace bince::addon {
 namespace {
 
-// A typed array as a tensor of a given shape; absent arrays give a null pointer().
+constexpr bince_dtype kFloat32 = {BINCE_FLOAT, 32, 1};
+constexpr bince_dtype kFloat64 = {BINCE_FLOAT, 64, 1};
+constexpr bince_dtype kInt32 = {BINCE_INT, 32, 1};
+
+// A typed array or a tensor's memory, on the CPU or on a device, as a tensor of a given shape; absent arrays
+// give a null pointer().
 class Array {
  public:
   // False after throwing: another type, or another number of elements than the shape has.
   template <typename T>
   bool bind(Napi::Value value, const char* name, bince_dtype dtype, std::initializer_list<int64_t> shape) {
+    if (value.IsUndefined() || value.IsNull()) return true;
+    const Storage* storage = storage_or_null(value);
+    if (storage && storage->released()) storage = nullptr;  // read_view says so
+    if (storage && storage->device) {
+      const bince_dtype received = dtype_of(storage->type);
+      if (received.code != dtype.code || received.bits != dtype.bits)
+        return fail(value.Env(), name, "another type, received", type_name(storage->type));
+      return bind_storage(value.Env(), *storage, name, shape);
+    }
     View<T> view;
     if (!read_view(value, name, &view)) return false;
-    if (value.IsUndefined() || value.IsNull()) return true;
-    int64_t elements = 1, ndim = 0;
-    for (const int64_t size : shape) {
-      shape_[ndim++] = size;
-      elements *= size;
-    }
-    if (view.size != static_cast<size_t>(elements)) {
-      const std::string message = std::string(name) + ": expected " + std::to_string(elements) +
-                                  " elements, received " + std::to_string(view.size);
-      make_error(value.Env(), BINCE_INVALID_ARGUMENT, message).ThrowAsJavaScriptException();
-      return false;
-    }
-    present_ = true;
-    tensor_ = {view.data, {BINCE_CPU, 0}, static_cast<int32_t>(ndim), dtype, nullptr, nullptr, 0};
-    return true;
+    if (storage) memory_ = storage->memory;
+    return put(value.Env(), name, view.data, view.size, dtype, {BINCE_CPU, 0}, shape);
   }
   template <typename T>
   bool bind_float(Napi::Value value, const char* name, std::initializer_list<int64_t> shape) {
     return bind<T>(value, name, {BINCE_FLOAT, 8 * sizeof(T), 1}, shape);
   }
   bool bind_int(Napi::Value value, const char* name, std::initializer_list<int64_t> shape) {
-    return bind<int32_t>(value, name, {BINCE_INT, 32, 1}, shape);
+    return bind<int32_t>(value, name, kInt32, shape);
   }
+  // float32, or a bfloat16 tensor.
+  bool bind_values(Napi::Value value, const char* name, std::initializer_list<int64_t> shape) {
+    const Storage* storage = storage_or_null(value);
+    if (storage && !storage->released() && storage->type == StorageType::kBfloat16)
+      return bind_storage(value.Env(), *storage, name, shape);
+    return bind_float<float>(value, name, shape);
+  }
+  // Memory of the call itself.
+  void bind_place(void* data, bince_dtype dtype) {
+    shape_[0] = 1;
+    present_ = true;
+    tensor_ = {data, {BINCE_CPU, 0}, 1, dtype, nullptr, nullptr, 0};
+  }
+
   bince_tensor* pointer() {
     tensor_.shape = shape_;
     return present_ ? &tensor_ : nullptr;
   }
+  bool present() const { return present_; }
+  const std::shared_ptr<DeviceMemory>& device() const { return device_; }
+  size_t bytes() const {
+    size_t elements = 1;
+    for (int i = 0; i < tensor_.ndim; ++i) elements *= static_cast<size_t>(shape_[i]);
+    return elements * (tensor_.dtype.bits / 8);
+  }
 
  private:
+  static bool fail(Napi::Env env, const char* name, const std::string& expected,
+                   const std::string& received) {
+    make_error(env, BINCE_INVALID_ARGUMENT, std::string(name) + ": expected " + expected + " " + received)
+        .ThrowAsJavaScriptException();
+    return false;
+  }
+  bool bind_storage(Napi::Env env, const Storage& storage, const char* name,
+                    std::initializer_list<int64_t> shape) {
+    memory_ = storage.memory;
+    device_ = storage.device;
+    const bince_device place = device_ ? device_->device() : bince_device{BINCE_CPU, 0};
+    return put(env, name, device_ ? storage.device_data : storage.data, storage.elements,
+               dtype_of(storage.type), place, shape);
+  }
+  bool put(Napi::Env env, const char* name, void* data, size_t size, bince_dtype dtype, bince_device place,
+           std::initializer_list<int64_t> shape) {
+    int64_t elements = 1, ndim = 0;
+    for (const int64_t each : shape) {
+      shape_[ndim++] = each;
+      elements *= each;
+    }
+    if (size != static_cast<size_t>(elements))
+      return fail(env, name, std::to_string(elements) + " elements, received", std::to_string(size));
+    present_ = true;
+    tensor_ = {data, place, static_cast<int32_t>(ndim), dtype, nullptr, nullptr, 0};
+    return true;
+  }
+
   bool present_ = false;
   bince_tensor tensor_ = {};
   int64_t shape_[3] = {};
+  std::shared_ptr<void> memory_;          // a tensor may be disposed of while the call waits for its turn
+  std::shared_ptr<DeviceMemory> device_;  // null: the CPU
 };
+
+using WorkspaceBytes = std::function<bince_status(bince_context*, size_t*)>;
+using Start = std::function<bince_status(bince_context*, const bince_launch&)>;
+
+bince_status out_of_memory(size_t bytes) {
+  return fail(BINCE_OUT_OF_MEMORY, "a workspace of %zu bytes could not be allocated", bytes);
+}
+
+// A call on a device: arguments in host memory are copied there, results in host memory back; it is over when
+// this returns.
+bince_status run_on_device(DeviceMemory& device, std::initializer_list<Array*> inputs,
+                           std::initializer_list<Array*> outputs, const WorkspaceBytes& workspace_bytes,
+                           const Start& start, const int32_t* cancel) {
+  struct Copy {
+    Array* array;
+    void* host;
+    std::shared_ptr<void> block;
+  };
+  std::vector<Copy> copies;
+  const auto place = [&](Array* array, bool input) {
+    if (!array->present() || array->device()) return BINCE_OK;
+    bince_tensor* tensor = array->pointer();
+    copies.push_back({array, tensor->data, device.block(array->bytes())});
+    if (!copies.back().block) return BINCE_OUT_OF_MEMORY;
+    tensor->data = copies.back().block.get();
+    tensor->device = device.device();
+    return input ? device.copy_to_device(tensor->data, copies.back().host, array->bytes()) : BINCE_OK;
+  };
+  for (Array* each : inputs) BINCE_RETURN_IF_ERROR(place(each, true));
+  const size_t given = copies.size();
+  for (Array* each : outputs) BINCE_RETURN_IF_ERROR(place(each, false));
+  size_t bytes = 0;
+  BINCE_RETURN_IF_ERROR(workspace_bytes(device.context(), &bytes));
+  const std::shared_ptr<void> workspace = device.block(bytes);
+  if (!workspace) return BINCE_OUT_OF_MEMORY;
+  const bince_launch launch = {device.stream(), workspace.get(), bytes, cancel};
+  BINCE_RETURN_IF_ERROR(start(device.context(), launch));
+  BINCE_RETURN_IF_ERROR(bince_finish(device.context(), &launch));
+  for (size_t i = given; i < copies.size(); ++i)
+    BINCE_RETURN_IF_ERROR(
+        device.copy_to_host(copies[i].host, copies[i].block.get(), copies[i].array->bytes()));
+  return BINCE_OK;
+}
+
+bince_status run_on_cpu(bince_context* context, const WorkspaceBytes& workspace_bytes, const Start& start,
+                        const int32_t* cancel) {
+  size_t bytes = 0;
+  BINCE_RETURN_IF_ERROR(workspace_bytes(context, &bytes));
+  const AlignedBuffer workspace(bytes);
+  if (!workspace.data()) return out_of_memory(bytes);
+  return start(context, {nullptr, workspace.data(), workspace.bytes(), cancel});
+}
 
 // A number argument; lib/kernels has checked that it is a whole number where it must be.
 int64_t integer(Napi::Value value) {
@@ -61,12 +167,6 @@ uint64_t seed_of(Napi::Value low, Napi::Value high) {
   return low.As<Napi::Number>().Uint32Value() | uint64_t{high.As<Napi::Number>().Uint32Value()} << 32;
 }
 
-// bits: the tensor over a double of the call.
-bince_tensor scalar(double* place) {
-  static int64_t one[1] = {1};
-  return {place, {BINCE_CPU, 0}, 1, {BINCE_FLOAT, 64, 1}, one, nullptr, 0};
-}
-
 bool read_filters(Napi::Value value, std::vector<int32_t>* filters, bince_factorized_options* options) {
   View<int32_t> view;
   if (!read_view(value, "filters", &view)) return false;
@@ -77,10 +177,6 @@ bool read_filters(Napi::Value value, std::vector<int32_t>* filters, bince_factor
   options->filters = filters->data();
   options->filter_count = static_cast<int32_t>(view.size);
   return true;
-}
-
-bince_status out_of_memory(size_t bytes) {
-  return fail(BINCE_OUT_OF_MEMORY, "a workspace of %zu bytes could not be allocated", bytes);
 }
 
 // --- the factorised model: (backward, N, C, I, filters, quantize, seedLow, seedHigh, firstRow, floor, dbits,
@@ -111,7 +207,7 @@ bool FactorizedJob::read(const Napi::CallbackInfo& info, int64_t parameters) {
   options.first_row = static_cast<uint64_t>(integer(info[8]));
   options.likelihood_floor = number(info[9]);
   options.dbits = number(info[10]);
-  return x.bind_float<float>(info[11], "x", {N, C, I}) &&
+  return x.bind_values(info[11], "x", {N, C, I}) &&
          params.bind_float<float>(info[12], "parameters", {parameters, C}) &&
          log_gain.bind_float<float>(info[13], "logGain", {C}) &&
          shift.bind_float<float>(info[14], "shift", {C}) &&
@@ -128,23 +224,27 @@ bool FactorizedJob::read(const Napi::CallbackInfo& info, int64_t parameters) {
 }
 
 bince_status FactorizedJob::run(bince_context* context, const int32_t* cancel) {
-  const bince_factorized_inputs inputs = {sizeof inputs,           x.pointer(),          params.pointer(),
-                                          log_gain.pointer(),      shift.pointer(),      medians.pointer(),
-                                          dbits_per_row.pointer(), dlikelihood.pointer()};
-  bince_tensor total = scalar(&bits);
-  const bince_factorized_outputs outputs = {
-      sizeof outputs,   &total,       bits_per_row.pointer(), likelihood.pointer(),
-      values.pointer(), dx.pointer(), dparams.pointer(),      dlog_gain.pointer(),
-      dshift.pointer()};
-  size_t bytes = 0;
-  const auto workspace_of =
-      backward ? bince_factorized_backward_workspace : bince_factorized_forward_workspace;
-  BINCE_RETURN_IF_ERROR(workspace_of(context, &options, &inputs, &outputs, &bytes));
-  const AlignedBuffer workspace(bytes);
-  if (!workspace.data()) return out_of_memory(bytes);
-  const bince_launch launch = {nullptr, workspace.data(), workspace.bytes(), cancel};
-  const auto call = backward ? bince_factorized_backward : bince_factorized_forward;
-  return call(context, &options, &inputs, &outputs, &launch);
+  Array total;
+  total.bind_place(&bits, kFloat64);
+  bince_factorized_inputs inputs;
+  bince_factorized_outputs outputs;
+  const WorkspaceBytes workspace_bytes = [&](bince_context* where, size_t* bytes) {
+    inputs = {sizeof inputs,   x.pointer(),       params.pointer(),        log_gain.pointer(),
+              shift.pointer(), medians.pointer(), dbits_per_row.pointer(), dlikelihood.pointer()};
+    outputs = {sizeof outputs,       total.pointer(),     bits_per_row.pointer(),
+               likelihood.pointer(), values.pointer(),    dx.pointer(),
+               dparams.pointer(),    dlog_gain.pointer(), dshift.pointer()};
+    const auto call = backward ? bince_factorized_backward_workspace : bince_factorized_forward_workspace;
+    return call(where, &options, &inputs, &outputs, bytes);
+  };
+  const Start start = [&](bince_context* where, const bince_launch& launch) {
+    const auto call = backward ? bince_factorized_backward : bince_factorized_forward;
+    return call(where, &options, &inputs, &outputs, &launch);
+  };
+  if (!x.device()) return run_on_cpu(context, workspace_bytes, start, cancel);
+  return run_on_device(*x.device(), {&x, &params, &log_gain, &shift, &medians, &dbits_per_row, &dlikelihood},
+                       {&total, &bits_per_row, &likelihood, &values, &dx, &dparams, &dlog_gain, &dshift},
+                       workspace_bytes, start, cancel);
 }
 
 // --- the Gaussian conditional: (backward, N, J, quantize, seedLow, seedHigh, firstRow, floor, scaleBound,
@@ -185,20 +285,25 @@ bool GaussianJob::read(const Napi::CallbackInfo& info) {
 }
 
 bince_status GaussianJob::run(bince_context* context, const int32_t* cancel) {
-  const bince_gaussian_inputs inputs = {sizeof inputs,           y.pointer(),
-                                        mean.pointer(),          scale.pointer(),
-                                        dbits_per_row.pointer(), dlikelihood.pointer()};
-  bince_tensor total = scalar(&bits);
-  const bince_gaussian_outputs outputs = {sizeof outputs,       &total,           bits_per_row.pointer(),
-                                          likelihood.pointer(), values.pointer(), dy.pointer(),
-                                          dmean.pointer(),      dscale.pointer()};
-  size_t bytes = 0;
-  BINCE_RETURN_IF_ERROR(bince_gaussian_workspace(context, &options, &inputs, &outputs, &bytes));
-  const AlignedBuffer workspace(bytes);
-  if (!workspace.data()) return out_of_memory(bytes);
-  const bince_launch launch = {nullptr, workspace.data(), workspace.bytes(), cancel};
-  const auto call = backward ? bince_gaussian_backward : bince_gaussian_forward;
-  return call(context, &options, &inputs, &outputs, &launch);
+  Array total;
+  total.bind_place(&bits, kFloat64);
+  bince_gaussian_inputs inputs;
+  bince_gaussian_outputs outputs;
+  const WorkspaceBytes workspace_bytes = [&](bince_context* where, size_t* bytes) {
+    inputs = {sizeof inputs,           y.pointer(),          mean.pointer(), scale.pointer(),
+              dbits_per_row.pointer(), dlikelihood.pointer()};
+    outputs = {sizeof outputs,   total.pointer(), bits_per_row.pointer(), likelihood.pointer(),
+               values.pointer(), dy.pointer(),    dmean.pointer(),        dscale.pointer()};
+    return bince_gaussian_workspace(where, &options, &inputs, &outputs, bytes);
+  };
+  const Start start = [&](bince_context* where, const bince_launch& launch) {
+    const auto call = backward ? bince_gaussian_backward : bince_gaussian_forward;
+    return call(where, &options, &inputs, &outputs, &launch);
+  };
+  if (!y.device()) return run_on_cpu(context, workspace_bytes, start, cancel);
+  return run_on_device(*y.device(), {&y, &mean, &scale, &dbits_per_row, &dlikelihood},
+                       {&total, &bits_per_row, &likelihood, &values, &dy, &dmean, &dscale}, workspace_bytes,
+                       start, cancel);
 }
 
 // --- quantiles: (C, P, filters, params, tailMass, quantiles, unsolved)
@@ -217,9 +322,17 @@ struct SolveJob : Job {
            unsolved.bind_int(info[6], "unsolved", {C});
   }
   bince_status run(bince_context* context, const int32_t* cancel) override {
-    const bince_launch launch = {nullptr, nullptr, 0, cancel};
-    return bince_quantiles_solve(context, &options, params.pointer(), tail_mass, quantiles.pointer(),
-                                 unsolved.pointer(), &launch);
+    const WorkspaceBytes workspace_bytes = [](bince_context* where, size_t* bytes) {
+      *bytes = bince_quantiles_workspace(where);
+      return BINCE_OK;
+    };
+    const Start start = [&](bince_context* where, const bince_launch& launch) {
+      return bince_quantiles_solve(where, &options, params.pointer(), tail_mass, quantiles.pointer(),
+                                   unsolved.pointer(), &launch);
+    };
+    if (!params.device()) return start(context, {nullptr, nullptr, 0, cancel});
+    return run_on_device(*params.device(), {&params}, {&quantiles, &unsolved}, workspace_bytes, start,
+                         cancel);
   }
   Napi::Value result(Napi::Env env) override { return env.Undefined(); }
 };
@@ -333,9 +446,10 @@ Napi::Value quantiles_loss(const Napi::CallbackInfo& info) {
       !dquantiles.bind_float<float>(info[6], "dquantiles", {C, 3}))
     return env.Undefined();
   double loss = 0;
-  bince_tensor out = scalar(&loss);
+  Array out;
+  out.bind_place(&loss, kFloat64);
   const bince_status status = bince_quantiles_loss(context, &options, params.pointer(), quantiles.pointer(),
-                                                   number(info[4]), &out, dquantiles.pointer());
+                                                   number(info[4]), out.pointer(), dquantiles.pointer());
   if (status != BINCE_OK) throw_status(env, status);
   return Napi::Number::New(env, loss);
 }

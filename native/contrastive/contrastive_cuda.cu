@@ -4,7 +4,7 @@
 // lines -> LSE and losses -> totals -> factors -> gradients by blocks of pairs: scores made again, G written,
 // two products -> projection, dscale, dbias.  README.md, "CUDA".
 #include "native/contrastive/device_plan.h"
-#include "native/contrastive/line_kernels.cuh"
+#include "native/contrastive/line_gradients.cuh"
 #include "native/contrastive/pad_rows.h"
 #include "native/cuda/device_runtime.h"
 
@@ -29,14 +29,6 @@ struct DeviceRun {
   do {                                                    \
     if (cancelled(*(device).run)) return BINCE_CANCELLED; \
   } while (0)
-
-int64_t smaller(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
-
-int64_t parts_of(int64_t count, int64_t part) {
-  return (count + part - 1) / part;
-}
 
 LineProblem line_problem(const DeviceRun& device) {
   const ContrastiveProblem& problem = *device.problem;
@@ -103,8 +95,8 @@ ScoreTerms score_terms(const DeviceRun& device) {
 
 bool is_plain(const ContrastiveProblem& problem) {
   return problem.denominator == BINCE_DENOMINATOR_ALL && !problem.row_group && !problem.row_id &&
-         !problem.has(BINCE_CONTRASTIVE_EXCLUDE_DIAGONAL) && problem.clip == 0 &&
-         problem.negative_log_weight == 0 && problem.threshold == INFINITY && problem.regularizer == 0;
+         problem.clip == 0 && problem.negative_log_weight == 0 && problem.threshold == INFINITY &&
+         problem.regularizer == 0;
 }
 
 // --- before any score -------------------------------------------------------------------------------------
@@ -189,8 +181,9 @@ bince_status merge_launch(const DeviceRun& device, const StatisticsLaunch& launc
                               range.splits};
   MergeRange of_columns = {range.first_column, 0, launch.columns, range.row_tiles * kernels.warp_rows};
   if (device.plan.symmetric) of_columns.count = smaller(columns, problem.columns - range.first_column);
-  BINCE_LAUNCH(merge_lines, line_blocks(of_rows.count) + line_blocks(of_columns.count), kLineThreads, 0,
-               device.run->stream, device.memory.row, device.memory.column, of_rows, of_columns);
+  BINCE_LAUNCH(merge_lines, merge_blocks(of_rows.count) + merge_blocks(of_columns.count), kLineThreads,
+               kLineThreads * sizeof(MergedLine), device.run->stream, device.memory.row, device.memory.column,
+               of_rows, of_columns);
   return launch_status("merge_lines");
 }
 

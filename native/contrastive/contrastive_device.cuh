@@ -45,7 +45,7 @@ struct DeviceLines {
   double* lse;
   float* rounded_lse;
   float* slack;  // EACH: mean over positives of 1 - p
-  // g_ij = exp(t - reference) factor - pull at positives, see tile_epilogue.cuh; zeros in the padding.
+  // g_ij = exp(t - reference) factor - pull at positives, see plain_epilogue.cuh; zeros in the padding.
   float *reference, *factor, *pull;
 };
 

@@ -24,14 +24,6 @@ static_assert(kBlockLines % kGradientPadding == 0, "blocks of gradients are padd
 // Epilogues and products read the arrays of lines up to the end of the last padded tile.
 constexpr int64_t kLinePadding = 2 * kGradientPadding;
 
-int64_t parts_of(int64_t count, int64_t part) {
-  return (count + part - 1) / part;
-}
-
-int64_t smaller(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
-
 int64_t larger(int64_t a, int64_t b) {
   return a > b ? a : b;
 }

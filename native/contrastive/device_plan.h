@@ -10,6 +10,14 @@
 
 namespace bince {
 
+inline int64_t parts_of(int64_t count, int64_t part) {
+  return (count + part - 1) / part;
+}
+
+inline int64_t smaller(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
 struct DevicePlan {
   const ScoreKernels* kernels;
   bool forward, backward, symmetric, own_key;

@@ -34,9 +34,11 @@ struct GradientProduct {
   using RowGradients = AlongOperand<Element, Shape::kRows, Shape::kDepthBytes, Shape::kThreads>;
   using ColumnGradients = AcrossOperand<Element, Shape::kRows, kDepth, Shape::kThreads>;
   using Factor = AcrossOperand<Element, Shape::kColumns, kDepth, Shape::kThreads>;
-  static constexpr size_t kRowBytes = kPipelineBytes<Shape, RowGradients, Factor>;
-  static constexpr size_t kColumnBytes = kPipelineBytes<Shape, ColumnGradients, Factor>;
-  static constexpr size_t kSharedBytes = kRowBytes > kColumnBytes ? kRowBytes : kColumnBytes;
+  using RowPipeline = TilePipeline<Precision, Shape, RowGradients, Factor>;
+  using ColumnPipeline = TilePipeline<Precision, Shape, ColumnGradients, Factor>;
+  static constexpr size_t kSharedBytes = RowPipeline::kSharedBytes > ColumnPipeline::kSharedBytes
+                                             ? RowPipeline::kSharedBytes
+                                             : ColumnPipeline::kSharedBytes;
 };
 
 __device__ __forceinline__ void store_sum(float* at, float sum, float factor, bool accumulate) {
@@ -94,11 +96,15 @@ __global__ void __launch_bounds__(Shape::kThreads) gradient_product_kernel(Produ
     const typename Product::Factor::Source factor = {side.operand, side.first, column, arguments.dim};
     TileValues<Shape> tile;
     if (side.by_rows) {
-      multiply_tile<Precision, Shape, typename Product::RowGradients, typename Product::Factor>(
-          tile, {arguments.g, line, arguments.g_columns}, factor, arguments.g_columns, shared);
+      const typename Product::RowPipeline pipeline = {
+          {arguments.g, line, arguments.g_columns}, factor, arguments.g_columns, shared};
+      pipeline.start();
+      pipeline.finish(tile);
     } else {
-      multiply_tile<Precision, Shape, typename Product::ColumnGradients, typename Product::Factor>(
-          tile, {arguments.g, 0, line, arguments.g_columns}, factor, arguments.g.count, shared);
+      const typename Product::ColumnPipeline pipeline = {
+          {arguments.g, 0, line, arguments.g_columns}, factor, arguments.g.count, shared};
+      pipeline.start();
+      pipeline.finish(tile);
     }
     store_tile(tile, side, line, column, arguments.dim, arguments.factor);
   }

@@ -12,12 +12,13 @@ namespace bince {
 enum class ProductPrecision { kBfloat16, kTf32, kFloat32 };
 
 // A block of gradients in device memory: [rows][stride] of bfloat16 for kBfloat16, else float32.  16-byte
-// aligned, `stride` and the allocated number of rows multiples of kGradientPadding; elements outside
-// rows x columns up to the next multiples hold zeros.
+// aligned, `stride` a multiple of 16 bytes; the elements of a row between `columns` and the next multiple of
+// 16 bytes hold zeros, and what lies behind is not read.
 struct GradientBlock {
   const void* data;
   int64_t stride, rows, columns;
 };
+// Blocks of whole tiles keep every copy whole: the sides of blocks, but for the last, are multiples of this.
 inline constexpr int kGradientPadding = 128;
 
 // float32 results [count][stride]; columns beyond dim and rows beyond count stay untouched.

@@ -1,9 +1,11 @@
 // The two kernels that compute scores: statistics of rows and columns, and gradients with respect to the
-// scores.  Their epilogues stand in score_epilogue.cuh, their products in score_tile.cuh.
+// scores.  Their epilogues stand in plain_epilogue.cuh and
+// general_epilogue.cuh, their products in score_tile.cuh.
 #ifndef BINCE_CONTRASTIVE_SCORE_KERNELS_CUH_
 #define BINCE_CONTRASTIVE_SCORE_KERNELS_CUH_
 
-#include "native/contrastive/score_epilogue.cuh"
+#include "native/contrastive/general_epilogue.cuh"
+#include "native/contrastive/plain_epilogue.cuh"
 
 namespace bince {
 
@@ -34,24 +36,23 @@ __device__ __forceinline__ TilePlace tile_place(const ScoreTerms& terms, const T
   return place;
 }
 
-// Shared memory of both kernels: the product's stages, which the general epilogues use once the product is
-// done, then what the block keeps.
-template <class Tile, bool kPlain>
+// Shared memory of both kernels: the product's stages, which general epilogues use once the product is done,
+// then what the block keeps.
+template <class Tile>
 __host__ __device__ constexpr size_t tile_bytes() {
-  const size_t elements = kPlain ? 0 : ThreadTile<Tile>::kSharedBytes;
+  const size_t elements = ThreadTile<Tile>::kSharedBytes;
   const size_t bytes = Tile::kSharedBytes > elements ? Tile::kSharedBytes : elements;
   return (bytes + 127) / 128 * 128;
 }
 
-template <class Tile, bool kPlain>
+template <class Tile>
 __host__ __device__ constexpr size_t statistics_shared_bytes() {
-  return tile_bytes<Tile, kPlain>() + sizeof(float) * 3 * Tile::kWarpColumns * Tile::kRows +
-         sizeof(double) * Tile::kThreads / 32;
+  return tile_bytes<Tile>() + sizeof(float) * 3 * Tile::kWarpColumns * Tile::kRows;
 }
 
-template <class Tile, bool kPlain>
+template <class Tile>
 __host__ __device__ constexpr size_t gradients_shared_bytes() {
-  return tile_bytes<Tile, kPlain>() + sizeof(double) * 2 * Tile::kThreads / 32;
+  return tile_bytes<Tile>() + sizeof(double) * 2 * Tile::kThreads / 32;
 }
 
 // Sums over the block; thread 0 has the result.  `shared`: [warps].  Ends without a barrier.
@@ -110,8 +111,7 @@ __global__ void __launch_bounds__(Tile::kThreads, kPlain ? Tile::kResident : 1)
     score_statistics(const StatisticsLaunch launch) {
   BINCE_DYNAMIC_SHARED(char, shared);
   constexpr int kPlane = Tile::kWarpColumns * Tile::kRows;
-  float* const state = reinterpret_cast<float*>(shared + tile_bytes<Tile, kPlain>());
-  double* const warps = reinterpret_cast<double*>(state + 3 * kPlane);
+  float* const state = reinterpret_cast<float*>(shared + tile_bytes<Tile>());
   float* const mine = state + Tile::warp_column() * Tile::kRows;
   const RowState rows = {mine, mine + kPlane, mine + 2 * kPlane};
   if (threadIdx.x % 4 == 0)
@@ -143,7 +143,7 @@ __global__ void __launch_bounds__(Tile::kThreads, kPlain ? Tile::kResident : 1)
       __syncthreads();  // all are done with their elements: the next product may fill the stages
     }
   }
-  if (!kPlain) squares = sum_over_block(squares, warps);
+  if (!kPlain) squares = sum_over_block(squares, reinterpret_cast<double*>(shared));
   __syncthreads();  // the states of all warps are there
   write_rows<Tile>(launch.rows, at, state);
   if (!kPlain && threadIdx.x == 0) launch.squares[blockIdx.x] += squares;
@@ -188,15 +188,18 @@ template <class Tile, bool kPlain>
 __global__ void __launch_bounds__(Tile::kThreads, kPlain ? Tile::kResident : 1)
     score_gradients(const GradientLaunch launch) {
   BINCE_DYNAMIC_SHARED(char, shared);
-  double* const warps = reinterpret_cast<double*>(shared + tile_bytes<Tile, kPlain>());
+  double* const warps = reinterpret_cast<double*>(shared + tile_bytes<Tile>());
   const BlockPlace at = block_place(launch.range);
   const TilePlace place = tile_place<Tile>(launch.terms, launch.range, at.row_tile, at.split);
   GradientSums sums = {0, 0};
   Tile tile;
   tile.multiply(launch.q, place.row, launch.k, place.column, launch.dim, shared);
-  if constexpr (kPlain) {
-    plain_gradients(tile, launch.terms, place, &sums);
-  } else {
+  bool done = false;
+  if constexpr (kPlain) {  // unless LSEs are too far apart for one reference
+    done = !(launch.terms.symmetric && launch.terms.totals->wide);
+    if (done) plain_gradients(tile, launch.terms, place, &sums);
+  }
+  if (!done) {
     const ThreadTile<Tile> elements(shared);
     elements.store(tile);
     general_gradients(elements, launch.terms, place, &sums);

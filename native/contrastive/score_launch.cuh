@@ -20,7 +20,7 @@ struct ContrastiveTile : ScoreTile<Precision, Shape> {
 
 template <class Tile, bool kPlain>
 bince_status launch_statistics(void* stream, const StatisticsLaunch& launch) {
-  constexpr size_t kBytes = statistics_shared_bytes<Tile, kPlain>();
+  constexpr size_t kBytes = statistics_shared_bytes<Tile>();
   BINCE_RETURN_IF_ERROR(allow_shared(reinterpret_cast<const void*>(score_statistics<Tile, kPlain>), kBytes,
                                      "score_statistics"));
   const unsigned blocks = static_cast<unsigned>(launch.range.row_tiles * launch.range.splits);
@@ -30,7 +30,7 @@ bince_status launch_statistics(void* stream, const StatisticsLaunch& launch) {
 
 template <class Tile, bool kPlain>
 bince_status launch_gradients(void* stream, const GradientLaunch& launch) {
-  constexpr size_t kBytes = gradients_shared_bytes<Tile, kPlain>();
+  constexpr size_t kBytes = gradients_shared_bytes<Tile>();
   BINCE_RETURN_IF_ERROR(
       allow_shared(reinterpret_cast<const void*>(score_gradients<Tile, kPlain>), kBytes, "score_gradients"));
   const unsigned blocks = static_cast<unsigned>(launch.range.row_tiles * launch.range.column_tiles);

@@ -11,7 +11,7 @@ struct ScoreKernels {
   ProductPrecision product;
   int32_t tile_rows, tile_columns;
   int32_t warp_rows;  // parts of column statistics that a tile leaves
-  // `plain` chooses the epilogue, see score_epilogue.cuh.
+  // `plain` chooses the epilogue, see plain_epilogue.cuh.
   bince_status (*statistics)(void* stream, bool plain, const StatisticsLaunch& launch);
   bince_status (*gradients)(void* stream, bool plain, const GradientLaunch& launch);
 };

@@ -19,14 +19,28 @@ struct ScoreTile : TileValues<Shape> {
   using A = AlongOperand<Element, Shape::kRows, Shape::kDepthBytes, Shape::kThreads>;
   using B = AlongOperand<Element, Shape::kColumns, Shape::kDepthBytes, Shape::kThreads>;
   static constexpr int kThreads = Shape::kThreads;
-  static constexpr size_t kSharedBytes = kPipelineBytes<Shape, A, B>;
+  using Pipeline = TilePipeline<Precision, Shape, A, B>;
+  static constexpr size_t kSharedBytes = Pipeline::kSharedBytes;
 
   // value = scores of rows a_row.. of `a` and b_row.. of `b`, zero where either does not exist.  All threads;
   // `shared`: kSharedBytes, 128-byte aligned.  Ends with a barrier, so that `shared` is free on return; who
   // has used it since puts a barrier before the next call.
   __device__ __forceinline__ void multiply(const TileRows& a, int64_t a_row, const TileRows& b, int64_t b_row,
                                            int dim, void* shared) {
-    multiply_tile<Precision, Shape, A, B>(*this, {a, a_row, dim}, {b, b_row, dim}, dim, shared);
+    start(a, a_row, b, b_row, dim, shared);
+    finish(a, a_row, b, b_row, dim, shared);
+  }
+
+  // The same in two calls with the same arguments: `start` queues the first copies, so that they run beside
+  // the work on another tile's values.  `shared` is in use from `start` on, and no other copies may be
+  // queued before `finish`.
+  static __device__ __forceinline__ void start(const TileRows& a, int64_t a_row, const TileRows& b,
+                                               int64_t b_row, int dim, void* shared) {
+    Pipeline{{a, a_row, dim}, {b, b_row, dim}, dim, static_cast<char*>(shared)}.start();
+  }
+  __device__ __forceinline__ void finish(const TileRows& a, int64_t a_row, const TileRows& b, int64_t b_row,
+                                         int dim, void* shared) {
+    Pipeline{{a, a_row, dim}, {b, b_row, dim}, dim, static_cast<char*>(shared)}.finish(*this);
   }
 };
 

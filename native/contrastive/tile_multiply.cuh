@@ -71,7 +71,7 @@ __device__ __forceinline__ float shared_float(const char* at) {
 
 // Fragments of one mma step, 32 bytes of depth, of kParts x 16 rows (operand A) or columns (operand B) from
 // `first` on.  An 8 x 16 bytes matrix of ldmatrix is 8 x 8 bfloat16 or 8 x 4 float32, both as mma takes them.
-template <class Precision, class Operand, bool kIsA, int kParts>
+template <class Operand, bool kIsA, int kParts>
 __device__ __forceinline__ void load_fragments(uint32_t (&fragment)[kParts][4], const char* shared, int first,
                                                int step) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
@@ -98,28 +98,32 @@ __device__ __forceinline__ void load_fragments(uint32_t (&fragment)[kParts][4], 
         fragment[part][i] = __float_as_uint(shared_float(at + k * Operand::kLineBytes + columns * 4));
       }
   }
-  if constexpr (sizeof(typename Precision::Element) == 4) {
-#pragma unroll
-    for (int part = 0; part < kParts; ++part)
-#pragma unroll
-      for (int i = 0; i < 4; ++i) fragment[part][i] = to_tf32(__uint_as_float(fragment[part][i]));
-  }
 }
 
-// One stage with tensor cores: the next step's fragments are loaded beside this step's products.
-template <class Precision, class A, class B, class Values>
-__device__ __forceinline__ void multiply_stage_mma(Values& tile, const char* a_shared, const char* b_shared) {
-  constexpr int kSteps = A::kDepth * static_cast<int>(sizeof(typename A::Element)) / 32;
-  constexpr int kRowParts = Values::kRowsPerThread / 2, kColumnParts = Values::kColumnsPerThread / 4;
-  const int row = Values::warp_first_row(), column = Values::warp_first_column();
-  uint32_t a[2][kRowParts][4], b[2][kColumnParts][4];
-  load_fragments<Precision, A, true>(a[0], a_shared, row, 0);
-  load_fragments<Precision, B, false>(b[0], b_shared, column, 0);
+template <int kParts>
+__device__ __forceinline__ void round_to_tf32(uint32_t (&fragment)[kParts][4]) {
 #pragma unroll
-  for (int step = 0; step < kSteps; ++step) {
-    if (step + 1 < kSteps) {
-      load_fragments<Precision, A, true>(a[(step + 1) % 2], a_shared, row, step + 1);
-      load_fragments<Precision, B, false>(b[(step + 1) % 2], b_shared, column, step + 1);
+  for (int part = 0; part < kParts; ++part)
+#pragma unroll
+    for (int i = 0; i < 4; ++i) fragment[part][i] = to_tf32(__uint_as_float(fragment[part][i]));
+}
+
+// The fragments of two mma steps: the next step's are loaded beside this step's products.
+template <class Precision, class A, class B, class Values>
+struct Fragments {
+  static constexpr int kRowParts = Values::kRowsPerThread / 2, kColumnParts = Values::kColumnsPerThread / 4;
+  uint32_t a[2][kRowParts][4], b[2][kColumnParts][4];
+
+  // Of a stage, whose operand B lies behind its operand A.
+  __device__ __forceinline__ void load(int buffer, const char* stage, int step) {
+    load_fragments<A, true>(a[buffer], stage, Values::warp_first_row(), step);
+    load_fragments<B, false>(b[buffer], stage + A::kSharedBytes, Values::warp_first_column(), step);
+  }
+
+  __device__ __forceinline__ void multiply(Values& tile, int buffer) {
+    if constexpr (sizeof(typename Precision::Element) == 4) {
+      round_to_tf32(a[buffer]);
+      round_to_tf32(b[buffer]);
     }
 #pragma unroll
     for (int m = 0; m < kRowParts; ++m)
@@ -127,18 +131,29 @@ __device__ __forceinline__ void multiply_stage_mma(Values& tile, const char* a_s
       for (int n = 0; n < 2 * kColumnParts; ++n) {
         float* const upper = &tile.value[2 * m][2 * n];
         float* const lower = &tile.value[2 * m + 1][2 * n];
-        const uint32_t(&pair)[4] = b[step % 2][n / 2];
-        const uint32_t column_fragment[2] = {pair[n % 2 * 2], pair[n % 2 * 2 + 1]};
+        const uint32_t(&pair)[4] = b[buffer][n / 2];
+        const uint32_t column[2] = {pair[n % 2 * 2], pair[n % 2 * 2 + 1]};
         float sum[4] = {upper[0], upper[1], lower[0], lower[1]};
         if constexpr (sizeof(typename Precision::Element) == 2) {
-          mma_bfloat16(sum, a[step % 2][m], column_fragment, sum);
+          mma_bfloat16(sum, a[buffer][m], column, sum);
         } else {
-          mma_tf32(sum, a[step % 2][m], column_fragment, sum);
+          mma_tf32(sum, a[buffer][m], column, sum);
         }
         upper[0] = sum[0], upper[1] = sum[1], lower[0] = sum[2], lower[1] = sum[3];
       }
   }
-}
+
+  // What the last of an odd number of steps has loaded, to where the next stage's first step looks for it.
+  __device__ __forceinline__ void move_to_first() {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+#pragma unroll
+      for (int m = 0; m < kRowParts; ++m) a[0][m][i] = a[1][m][i];
+#pragma unroll
+      for (int n = 0; n < kColumnParts; ++n) b[0][n][i] = b[1][n][i];
+    }
+  }
+};
 
 // a[i][k] of four k's from 4 * quad on, row i of the thread.
 template <class A, class Values>
@@ -164,7 +179,8 @@ __device__ __forceinline__ void load_row_quads(float (&a)[Values::kRowsPerThread
 
 // One stage with fused multiply-adds, four k's at a time.
 template <class A, class B, class Values>
-__device__ __forceinline__ void multiply_stage_fma(Values& tile, const char* a_shared, const char* b_shared) {
+__device__ __forceinline__ void multiply_stage(Values& tile, const char* a_shared) {
+  const char* const b_shared = a_shared + A::kSharedBytes;
   const int column = Values::column_of(0);
 #pragma unroll 1
   for (int quad = 0; quad < A::kDepth / 4; ++quad) {
@@ -198,51 +214,88 @@ __device__ __forceinline__ void multiply_stage_fma(Values& tile, const char* a_s
   }
 }
 
-// tile = A B over k in [0, depth): kStages - 1 stages are under way while one is multiplied.  All threads;
-// `shared`: kSharedBytes<...>, 128-byte aligned and free.  Ends with a barrier: `shared` is free again.
-template <class Shape, class A, class B>
-inline constexpr size_t kPipelineBytes = Shape::kStages*(A::kSharedBytes + B::kSharedBytes);
-
+// tile = A B over k in [0, depth), in two calls between which other work may stand: `start` queues the first
+// kStages - 1 stages' copies, `finish` has as many under way while it multiplies a stage.  All threads;
+// `shared`: kSharedBytes, 128-byte aligned, free at `start`; `finish` ends with a barrier: it is free again.
 template <class Precision, class Shape, class A, class B>
-__device__ __forceinline__ void multiply_tile(TileValues<Shape>& tile, const typename A::Source& a,
-                                              const typename B::Source& b, int64_t depth, void* shared) {
+struct TilePipeline {
+  using Values = TileValues<Shape>;
   static_assert(A::kDepth == B::kDepth, "operands of one depth");
-  constexpr int kStageBytes = static_cast<int>(A::kSharedBytes + B::kSharedBytes);
-  constexpr int kEnd = Shape::kStages * kStageBytes;
-  char* const stages = static_cast<char*>(shared);
-  const int steps = static_cast<int>((depth + A::kDepth - 1) / A::kDepth);
-  tile.clear();
-#pragma unroll 1
-  for (int step = 0; step < Shape::kStages - 1; ++step) {
-    if (step < steps) {
-      A::copy(stages + step * kStageBytes, a, static_cast<int64_t>(step) * A::kDepth);
-      B::copy(stages + step * kStageBytes + A::kSharedBytes, b, static_cast<int64_t>(step) * A::kDepth);
+  static constexpr int kStages = Shape::kStages;
+  static constexpr int kStageBytes = static_cast<int>(A::kSharedBytes + B::kSharedBytes);
+  static constexpr size_t kSharedBytes = size_t{kStages} * kStageBytes;
+  static constexpr int kSteps = A::kDepth * static_cast<int>(sizeof(typename A::Element)) / 32;
+
+  typename A::Source a;
+  typename B::Source b;
+  int64_t depth;
+  char* shared;
+
+  __device__ __forceinline__ int stages() const {
+    return static_cast<int>((depth + A::kDepth - 1) / A::kDepth);
+  }
+
+  __device__ __forceinline__ void copy(int offset, int stage) const {
+    if (stage < stages()) {
+      A::copy(shared + offset, a, static_cast<int64_t>(stage) * A::kDepth);
+      B::copy(shared + offset + A::kSharedBytes, b, static_cast<int64_t>(stage) * A::kDepth);
     }
     commit_copies();
   }
-  int here = 0, ahead = kEnd - kStageBytes;
+
+  __device__ __forceinline__ void start() const {
 #pragma unroll 1
-  for (int step = 0; step < steps; ++step) {
-    wait_for_copies<Shape::kStages - 2>();
-    __syncthreads();  // this step's stage is there for all, and all have read the one before, refilled here
-    const int next = step + Shape::kStages - 1;
-    if (next < steps) {
-      A::copy(stages + ahead, a, static_cast<int64_t>(next) * A::kDepth);
-      B::copy(stages + ahead + A::kSharedBytes, b, static_cast<int64_t>(next) * A::kDepth);
-    }
-    commit_copies();
-    const char* const stage = stages + here;
-    if constexpr (!Precision::kTensorCores) {
-      multiply_stage_fma<A, B>(tile, stage, stage + A::kSharedBytes);
+    for (int stage = 0; stage < kStages - 1; ++stage) copy(stage * kStageBytes, stage);
+  }
+
+  // The next stage is there for all; all have read the one before it, which copies may replace.
+  static __device__ __forceinline__ void await_stage() {
+    wait_for_copies<kStages - 2>();
+    __syncthreads();
+  }
+
+  __device__ __forceinline__ void finish(Values& tile) const {
+    tile.clear();
+    const int count = stages();
+    int here = 0, ahead = (kStages - 1) * kStageBytes;
+    const auto after = [](int offset) {
+      return offset == (kStages - 1) * kStageBytes ? 0 : offset + kStageBytes;
+    };
+    await_stage();
+    if constexpr (Precision::kTensorCores) {
+      // Under an epilogue tf32 has no registers for fragments that live from stage to stage.
+      constexpr bool kAcrossStages = sizeof(typename Precision::Element) == 2;
+      Fragments<Precision, A, B, Values> fragments;
+      if (kAcrossStages) fragments.load(0, shared, 0);
+#pragma unroll 1
+      for (int stage = 0; stage < count; ++stage) {
+        copy(ahead, stage + kStages - 1);
+        ahead = after(ahead);
+        if (!kAcrossStages) fragments.load(0, shared + here, 0);
+#pragma unroll
+        for (int step = 0; step + 1 < kSteps; ++step) {
+          fragments.load((step + 1) % 2, shared + here, step + 1);
+          fragments.multiply(tile, step % 2);
+        }
+        // The barrier passes while products are still under way.
+        await_stage();
+        here = after(here);
+        if (kAcrossStages && stage + 1 < count) fragments.load(kSteps % 2, shared + here, 0);
+        fragments.multiply(tile, (kSteps - 1) % 2);
+        if (kAcrossStages && kSteps % 2) fragments.move_to_first();
+      }
     } else {
-      multiply_stage_mma<Precision, A, B>(tile, stage, stage + A::kSharedBytes);
+#pragma unroll 1
+      for (int stage = 0; stage < count; ++stage) {
+        copy(ahead, stage + kStages - 1);
+        ahead = after(ahead);
+        multiply_stage<A, B>(tile, shared + here);
+        await_stage();
+        here = after(here);
+      }
     }
-    here = here + kStageBytes == kEnd ? 0 : here + kStageBytes;
-    ahead = ahead + kStageBytes == kEnd ? 0 : ahead + kStageBytes;
   }
-  wait_for_copies<0>();
-  __syncthreads();  // all have read the last stage
-}
+};
 
 }  // namespace bince
 

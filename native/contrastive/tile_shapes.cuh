@@ -16,7 +16,7 @@ struct ProductShapes {
 };
 template <>
 struct ProductShapes<Bfloat16Product> {
-  using Large = TileShape<128, 256, 2, 4, 64, 4>;
+  using Large = TileShape<128, 256, 2, 4, 64, 3>;
   using Small = TileShape<64, 128, 2, 2, 64, 4>;
 };
 

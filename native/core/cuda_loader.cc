@@ -65,6 +65,8 @@ Attempt open_plugin() {
     attempt.reason = bince_last_error();
   } else if (plugin->version != kCudaPluginVersion) {
     attempt.reason = path + " is of another version; build both from one checkout: `npx bince build --cuda`";
+  } else if (!plugin->contrastive || !plugin->entropy || !plugin->coding) {
+    attempt.reason = path + " lacks kernels; build it whole: `npx bince build --cuda`";
   } else {
     const Ops& cpu = *best_ops();
     attempt.plugin = plugin;

@@ -5,6 +5,7 @@
 #ifndef BINCE_CUDA_PLUGIN_VERSION_H_
 #define BINCE_CUDA_PLUGIN_VERSION_H_
 
+#include "native/coding/coding_cuda.h"
 #include "native/contrastive/contrastive_ops.h"
 #include "native/core/device_report.h"
 #include "native/cuda/cuda_plugin.h"
@@ -33,7 +34,17 @@ inline constexpr size_t kCrossing[] = {kRevision,
                                        sizeof(EntropyOps),
                                        sizeof(FactorizedArgs),
                                        sizeof(GaussianArgs),
-                                       sizeof(QuantilesArgs)};
+                                       sizeof(QuantilesArgs),
+                                       sizeof(DeviceFormat),
+                                       sizeof(EncodedPart),
+                                       sizeof(DecodedPart),
+                                       sizeof(EncodeBlocksCall),
+                                       sizeof(DecodeBlocksCall),
+                                       sizeof(StringsCall),
+                                       sizeof(CodingCudaOps),
+                                       sizeof(EncodeRoom),
+                                       sizeof(DecodeRoom),
+                                       sizeof(StringsRoom)};
 inline constexpr uint32_t kCudaPluginVersion = hash_of(kCrossing);
 
 }  // namespace bince

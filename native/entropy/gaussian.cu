@@ -12,6 +12,9 @@ constexpr int64_t kTasks = 16384;  // warps wanted, whatever the device
 
 size_t lay_out(const GaussianArgs& args, char* base, GaussianLayout* layout) {
   *layout = {};
+  layout->floor = static_cast<float>(args.floor);
+  layout->scale_bound = static_cast<float>(args.scale_bound);
+  layout->dbits = static_cast<float>(args.dbits);
   layout->skip = static_cast<int>(args.first_row % 4);
   layout->quads = args.N > 0 ? (args.N + layout->skip + 3) / 4 : 0;
   layout->groups = (args.J + 31) / 32;

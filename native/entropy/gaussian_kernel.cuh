@@ -14,21 +14,22 @@
 namespace bince {
 
 struct GaussianLayout {
-  int skip;               // rows of the first quad that lie before y: first_row mod 4
-  int64_t quads;          // of rows
-  int64_t groups;         // of 32 columns
-  int64_t slice, slices;  // quads of a slice; slices
-  double* bits;           // [slices][groups]
-  float* row_bits;        // [N][groups], where bits_per_row is asked for
+  float floor, scale_bound, dbits;  // the arguments' as float32
+  int skip;                         // rows of the first quad that lie before y: first_row mod 4
+  int64_t quads;                    // of rows
+  int64_t groups;                   // of 32 columns
+  int64_t slice, slices;            // quads of a slice; slices
+  double* bits;                     // [slices][groups]
+  float* row_bits;                  // [N][groups], where bits_per_row is asked for
 };
 
 // Element y[at] of row n, with its inputs; returns its bits.
 template <bool kBackward>
-__device__ __forceinline__ float run_gaussian_element(const GaussianArgs& args, int64_t at, int64_t n,
-                                                      float y, float mean, float scale, float noise,
-                                                      float dbits, DeviceReport* report) {
+__device__ __forceinline__ float run_gaussian_element(const GaussianArgs& args, const GaussianLayout& layout,
+                                                      int64_t at, int64_t n, float y, float mean, float scale,
+                                                      float noise, float dbits, DeviceReport* report) {
   using L = LanesCuda;
-  const float floor = static_cast<float>(args.floor), bound = static_cast<float>(args.scale_bound);
+  const float floor = layout.floor, bound = layout.scale_bound;
   float value = y;
   if (args.quantize == BINCE_QUANTIZE_NOISE) value = y + noise;
   if (args.quantize == BINCE_QUANTIZE_ROUND) value = rintf(y - mean) + mean;
@@ -79,8 +80,8 @@ __device__ __forceinline__ float run_gaussian_quad(const GaussianArgs& args, con
     if (present[r]) {
       const float of_row = kBackward && args.dbits_per_row ? args.dbits_per_row[n] : 0.0f;
       if (!is_finite(of_row)) note_offence(report, Offence::kBitsCotangent, n);
-      bits = run_gaussian_element<kBackward>(args, n * args.J + j, n, y[r], mean[r], scale[r], noise[r],
-                                             static_cast<float>(args.dbits) + of_row, report);
+      bits = run_gaussian_element<kBackward>(args, layout, n * args.J + j, n, y[r], mean[r], scale[r],
+                                             noise[r], layout.dbits + of_row, report);
     }
     if (layout.row_bits) {
       const float sum = warp_sum(bits);

@@ -189,8 +189,10 @@ BINCE_API bince_status bince_stream_synchronize(bince_context* context, void* st
  * A row counts when it has a positive (in SIGMOID always); one that does not contributes zero.  A row whose
  * denominator is empty contributes zero too.  The mean of raw^2 runs over the pairs that are scored: all but
  * an excluded diagonal and keys that are not a row's own.  SYMMETRIC adds the same loss over columns, in the
- * same pass, and halves the sum of both.  Sources: van den Oord et al. 2018; Radford et al. 2021; Chen et
- * al. 2020; Khosla et al. 2020; He et al. 2020; Yeh et al. 2022; Bachman et al. 2019; Zhai et al. 2023.
+ * same pass, and halves the sum of both.  On CUDA bfloat16 inputs have bfloat16 products, with the gradients'
+ * weights rounded to bfloat16 and sums in float32, and COSINE takes rows of norms from 2^-50 to 2^50, and 0.
+ * Sources: van den Oord et al. 2018; Radford et al. 2021; Chen et al. 2020; Khosla et al. 2020; He et al.
+ * 2020; Yeh et al. 2022; Bachman et al. 2019; Zhai et al. 2023.
  */
 enum { /* bince_contrastive.denominator */
        BINCE_DENOMINATOR_ALL = 0,
@@ -257,7 +259,8 @@ typedef struct bince_contrastive_results {
 BINCE_API void bince_contrastive_init(bince_contrastive* problem);
 
 /* The workspace of `call` (BINCE_CONTRASTIVE_FORWARD, ...), in bytes: at most 64 MiB beyond a few numbers a
- * row and a column, whatever N and M.  Checks the problem as the call itself does, but for the values. */
+ * row and a column, whatever N and M; on CUDA also copies of q, k or queue whose rows are no whole pieces of
+ * 16 bytes, aligned to 16.  Checks the problem as the call itself does, but for the values. */
 BINCE_API bince_status bince_contrastive_workspace(const bince_context* context,
                                                    const bince_contrastive* problem, uint32_t call,
                                                    size_t* bytes);

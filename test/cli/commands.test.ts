@@ -188,6 +188,15 @@ describe('doctor', () => {
     };
     expect(selfTest).toEqual(Object.fromEntries(native.backends.map((name) => [name, 'ok'])));
   });
+
+  it('tells why there is no CUDA, which is no problem', async () => {
+    const env = { BINCE_CUDA_LIBRARY: '/nowhere/libbince_cuda.so' };
+    const { code, stdout } = await cli(['doctor', '--json'], env);
+    expect(code).toBe(0);
+    const found = jsonLines(stdout)[0] as { cuda: { devices: unknown[]; reason: string } };
+    expect(found.cuda.devices).toEqual([]);
+    expect(found.cuda.reason).toMatch(/was not found at \/nowhere.*bince build --cuda/);
+  });
 });
 
 describe('output', () => {

@@ -1,6 +1,5 @@
 // Tiles of scores: every precision, shrunk and built shapes, all tails, two pieces, several schedules.
 #include "native/contrastive/score_tile.cuh"
-#include "native/contrastive/tile_order.cuh"
 #include "test/cusim/contrastive_tile_case.h"
 
 namespace bince_tile_case {
@@ -120,20 +119,6 @@ TEST(scores_do_not_depend_on_the_schedule) {
   check_schedules<Bfloat16Product, TileShape<32, 32, 2, 2, 32, 2>>();
   check_schedules<Tf32Product, TileShape<32, 32, 2, 2, 32, 3>>();
   check_schedules<Float32Product, TileShape<32, 32, 2, 2, 32, 4>>();
-}
-
-TEST(the_order_visits_every_tile_once) {
-  for (const int64_t rows : {1, 2, 7, 16})
-    for (const int64_t columns : {1, 3, 8})
-      for (const int64_t band : {1, 4, 8}) {
-        std::vector<int> visits(static_cast<size_t>(rows * columns));
-        for (int64_t i = 0; i < rows * columns; ++i) {
-          const TilePlace place = tile_at(i, rows, columns, band);
-          CHECK(place.row >= 0 && place.row < rows && place.column >= 0 && place.column < columns);
-          ++visits[static_cast<size_t>(place.row * columns + place.column)];
-        }
-        for (const int count : visits) CHECK_EQ(count, 1);
-      }
 }
 
 }  // namespace

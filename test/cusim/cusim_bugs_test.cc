@@ -189,6 +189,14 @@ TEST(wrong_results_show_the_bugs) {
 #endif
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+// What the second process runs.
+TEST(the_bug_of_the_environment) {
+  const char* name = std::getenv("CUSIM_BUG");
+  if (!name) return;
+  for (const Bug& bug : kBugs)
+    if (std::string(name) == bug.name) const Run run(bug, true, 0);
+}
+
 // Runs this program with the bug of that name alone; its output, with the exit status at the end.
 std::string output_of_bug(const char* name) {
   // Symbols are not looked at, and reading them takes seconds.
@@ -202,13 +210,6 @@ std::string output_of_bug(const char* name) {
   while (const size_t count = std::fread(buffer, 1, sizeof buffer, pipe)) output.append(buffer, count);
   pclose(pipe);
   return output;
-}
-
-TEST(the_bug_of_the_environment) {
-  const char* name = std::getenv("CUSIM_BUG");
-  if (!name) return;
-  for (const Bug& bug : kBugs)
-    if (std::string(name) == bug.name) const Run run(bug, true, 0);
 }
 
 TEST(sanitizers_report_the_bugs) {

@@ -1,7 +1,6 @@
 /** InfoNCE where q is on a device, against the CPU's result. */
 import { expect, describe as group, it } from 'vitest';
 import {
-  BinceError,
   type ContrastiveOptions,
   infoNCE,
   memory,
@@ -15,20 +14,6 @@ import * as kernels from '../../lib/kernels/index.js';
 import { missing, useSimulator } from './simulator.js';
 
 useSimulator();
-
-/** Why the kernels cannot be tested; a build of the library may lack the family. */
-function lacking(): string | undefined {
-  if (missing) return missing;
-  try {
-    scope(() => infoNCE(randn([2, 4], { device: 'cuda' }), randn([2, 4], { device: 'cuda' })));
-  } catch (error) {
-    if (error instanceof BinceError && error.code === 'BINCE_UNSUPPORTED') return error.message;
-  }
-  return undefined;
-}
-
-const reason = lacking();
-if (reason && !missing) console.warn(`skipped: ${reason}`);
 
 /** The largest difference, relative to the largest value. */
 function difference(received: Float32Array, expected: Float32Array): number {
@@ -112,7 +97,7 @@ function lossOn(device: 'cpu' | 'cuda', given: ReturnType<typeof inputs>, factor
   return { loss: loss.item(), dq: q.grad!.floats(), dk: k.grad!.floats() };
 }
 
-group.skipIf(reason !== undefined)('infoNCE on a device', () => {
+group.skipIf(missing !== undefined)('infoNCE on a device', () => {
   for (const [name, mode] of Object.entries(modes))
     for (const dtype of ['float32', 'bfloat16'])
       it(`equals the CPU's: ${name}, ${dtype}`, () => {

@@ -119,7 +119,7 @@ bince_status status_of(const Case& c, const std::string& backend, std::string* m
 }  // namespace
 
 TEST(random_combinations_of_all_options) {
-  constexpr int kDrawn = 400, kSimulated = 120;
+  constexpr int kDrawn = 400, kSimulated = 80;
   const bool cuda_alone = bince_test::available_backends() == std::vector<std::string>{"cuda"};
   int drawn = 0;
   for (uint32_t seed = 1; drawn < (cuda_alone ? kSimulated : kDrawn); ++seed) {

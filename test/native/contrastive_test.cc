@@ -129,7 +129,7 @@ TEST(bfloat16_inputs) {
 
 TEST(tf32_products) {  // on CUDA; elsewhere the flag changes nothing
   for (uint32_t flags : {0u, 2u, 3u})
-    for (int64_t dim : {1, 7, 40})
+    for (int64_t dim : {3, 7, 40})
       check_everywhere(with_flags(explicit_case(43, 37, 65, dim), BINCE_DENOMINATOR_ALL,
                                   flags | BINCE_CONTRASTIVE_TF32,
                                   "tf32 " + std::to_string(dim) + " flags " + std::to_string(flags)));

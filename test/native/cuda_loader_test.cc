@@ -93,6 +93,7 @@ TEST(a_library_that_cannot_be_used_gives_a_reason) {
   check_says(reason("/tmp"), "the CUDA library could not be opened: /tmp:");
   check_says(reason(plugin("without_entry")), "is not bince's CUDA library: it has no bince_cuda_plugin");
   check_says(reason(plugin("other_version")), " is of another version; build both from one checkout");
+  check_says(reason(plugin("without_kernels")), "without_kernels.so lacks kernels");
   check_says(reason(plugin("with_reason")), "CUDA is not available: the device is on holiday");
   check_says(reason(plugin("without_reason")), "without_reason.so gives no reason");
   // Without the variable it is looked for beside this program, where there is none.

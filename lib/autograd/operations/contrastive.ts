@@ -202,27 +202,33 @@ function run(q: Tensor, k: Tensor, options: Numbers & { gradLoss?: number }, wan
   const lines = [rows, rows, columns, columns]
     .slice(0, options.symmetric === true ? 4 : 2)
     .map((length) => emptyTensor([length], 'infoNCE', 'float32', q.device));
-  native().contrastiveSync(
-    numbers,
-    q.handle,
-    k.handle,
-    queue?.handle,
-    line('positive', given.positive, 'int32', rows),
-    line('groups.rows', given.groupRows, 'int32', rows),
-    line('groups.columns', given.groupColumns, 'int32', columns),
-    line('ids.rows', given.idRows, 'int32', rows),
-    line('ids.columns', given.idColumns, 'int32', columns),
-    line('rowWeight', given.rowWeight, 'float32', rows),
-    line('columnWeight', given.columnWeight, 'float32', columns),
-    scalars.handle,
-    lines[0]!.handle,
-    options.denominator === 'sigmoid' ? undefined : lines[1]!.handle,
-    lines[2]?.handle,
-    lines[3]?.handle,
-    dq?.handle,
-    dk?.handle,
-  );
-  for (const each of lines) each.dispose();
+  try {
+    native().contrastiveSync(
+      numbers,
+      q.handle,
+      k.handle,
+      queue?.handle,
+      line('positive', given.positive, 'int32', rows),
+      line('groups.rows', given.groupRows, 'int32', rows),
+      line('groups.columns', given.groupColumns, 'int32', columns),
+      line('ids.rows', given.idRows, 'int32', rows),
+      line('ids.columns', given.idColumns, 'int32', columns),
+      line('rowWeight', given.rowWeight, 'float32', rows),
+      line('columnWeight', given.columnWeight, 'float32', columns),
+      scalars.handle,
+      lines[0]!.handle,
+      options.denominator === 'sigmoid' ? undefined : lines[1]!.handle,
+      lines[2]?.handle,
+      lines[3]?.handle,
+      dq?.handle,
+      dk?.handle,
+    );
+  } catch (error) {
+    for (const each of [scalars, dq, dk]) each?.dispose();
+    throw error;
+  } finally {
+    for (const each of lines) each.dispose();
+  }
   return { scalars, dq, dk };
 }
 

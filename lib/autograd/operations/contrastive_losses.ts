@@ -2,7 +2,7 @@
 import { invalidArgument } from '../../errors.js';
 import { describeShape, sameShape } from '../../tensor/shapes.js';
 import type { Tensor } from '../../tensor/tensor.js';
-import { checkTensor } from '../arguments.js';
+import { checkPlacedTensor } from '../arguments.js';
 import { type ContrastiveOptions, infoNCE } from './contrastive.js';
 import { concat } from './shape.js';
 
@@ -38,7 +38,7 @@ function settings(options: NamedLossOptions, scale: number): ContrastiveOptions 
 }
 
 function vectors(name: string, z: Tensor): [number, number] {
-  checkTensor(name, z);
+  checkPlacedTensor(name, z);
   if (z.rank !== 2 || z.size === 0) invalidArgument(name, 'shape [rows, dim]', describeShape(z.shape));
   return z.shape as unknown as [number, number];
 }
