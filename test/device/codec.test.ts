@@ -1,7 +1,7 @@
 /** Files written from tensors on a device and read into them: the same bytes and rows as through the host. */
 import { expect, describe as group, it } from 'vitest';
 import { BinceReader, BinceWriter, type ByteSink, type CodecModel } from '../../lib/codec/index.js';
-import { memory, type Tensor, tensor } from '../../lib/index.js';
+import { debugLeaks, leaks, type Tensor, tensor } from '../../lib/index.js';
 import { gridRows, randomModel } from '../codec/models.js';
 import { missing, useSimulator } from './simulator.js';
 
@@ -88,7 +88,7 @@ onSimulator('BinceReader.tensor', () => {
     const model = randomModel(6, channels);
     const rows = gridRows(model, 100);
     const reader = await BinceReader.open(await fileOf(model, [rows]));
-    const before = memory().cuda.tensors;
+    debugLeaks(true);
     for (const [begin, end] of [
       [0, 100],
       [0, 0],
@@ -103,7 +103,8 @@ onSimulator('BinceReader.tensor', () => {
         expect(await found.data()).toEqual(await reader.rows(begin, end));
         found.dispose();
       }
-    expect(memory().cuda.tensors).toBe(before);
+    expect(leaks()).toEqual([]);
+    debugLeaks(false);
   });
 
   it('says which block is damaged', async () => {
@@ -112,9 +113,10 @@ onSimulator('BinceReader.tensor', () => {
     const { offset } = blockPlace(await BinceReader.open(bytes), 3);
     bytes[offset + 20]! ^= 4;
     const reader = await BinceReader.open(bytes);
-    const before = memory().cuda.tensors;
+    debugLeaks(true);
     await expect(reader.tensor(0, 100, { device: 'cuda' })).rejects.toMatchObject({ block: 3 });
-    expect(memory().cuda.tensors).toBe(before);
+    expect(leaks()).toEqual([]);
+    debugLeaks(false);
     (await reader.tensor(64, 100, { device: 'cuda' })).dispose();
   });
 });
