@@ -14,8 +14,7 @@ namespace {
 
 constexpr uint32_t kKnownFlags = BINCE_CONTRASTIVE_SYMMETRIC | BINCE_CONTRASTIVE_COSINE |
                                  BINCE_CONTRASTIVE_EXCLUDE_DIAGONAL | BINCE_CONTRASTIVE_OWN_KEY |
-                                 BINCE_CONTRASTIVE_SUM | BINCE_CONTRASTIVE_UNCHECKED |
-                                 BINCE_CONTRASTIVE_TF32;
+                                 BINCE_CONTRASTIVE_SUM | BINCE_CONTRASTIVE_UNCHECKED | BINCE_CONTRASTIVE_TF32;
 constexpr int64_t kMaxLines = std::numeric_limits<int32_t>::max() - 1024;  // columns are int32 in the kernels
 
 bince_status check_scalar(const char* name, float value, bool may_be_infinite = false) {
