@@ -36,6 +36,7 @@ async function checkAll(tally, testPrograms, scratch) {
   const contrastive = families.filter((name) => name.startsWith('contrastive_'));
   await runOn(tally, contrastive, smallTiles, 'simulated, small tiles');
   await checkExample(tally, scratch);
+  await checkBenchmarks(tally, scratch);
   const nvcc = findNvcc();
   if (!nvcc) return tally.skip('libbince_cuda.so', 'no CUDA compiler was found');
   if (!(await compile(tally, nvcc))) return;
@@ -87,6 +88,16 @@ async function checkExample(tally, scratch) {
     const { status, output } = await run(program, [], { env: { ...env, BINCE_BACKEND: backend } });
     tally.check(`C program with device pointers: ${output.trim()}`, status === 0, output);
   }
+}
+
+/** What a machine with a GPU runs without Node, at tiny sizes in the simulator. */
+async function checkBenchmarks(tally, scratch) {
+  const numpy = await run('sh', ['-c', 'python3 -c "import numpy" || /usr/bin/python3 -c "import numpy"']);
+  if (numpy.status !== 0) return tally.skip('gpu-check.sh', 'python3 has no numpy');
+  const args = ['--simulate', '--build', folder, '--out', scratch];
+  const families = ['contrastive', 'entropy', 'coding'];
+  const program = `${root}scripts/gpu-check.sh`;
+  tally.add('gpu-check.sh (simulated)', await run(program, [...args, 'build', ...families]));
 }
 
 /** Installed beside libbince.so it is found without being named: the program gets its reason, or runs. */

@@ -40,8 +40,9 @@ class Case:
 def cases(quick, simulated):
     if simulated:
         return [Case(70, 5, 32), Case(33, 40, 64)]
-    first = [Case(65536, 512, 128), Case(4096, 512, 32)]
-    return first if quick else first + [Case(1 << 20, 512, 128), Case(65536, 512, 32), Case(65536, 512, 1024)]
+    first = [Case(65536, 512, 64), Case(4096, 512, 32)]
+    others = [Case(1 << 20, 512, 128), *(Case(65536, 512, block_rows) for block_rows in (128, 32, 1024))]
+    return first if quick else first + others
 
 
 def deviations_of(channels):
