@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { BinceReader, BinceWriter, createModel } from '../../lib/codec/index.js';
+import { BinceReader, BinceWriter } from '../../lib/codec/index.js';
 import { BinceFile, decodeFile } from '../../lib/decoder/index.js';
 import { type Golden, goldenFiles } from './golden_files.js';
-import { temporaryFolder } from './models.js';
+import { modelOf, temporaryFolder } from './models.js';
 
 const kFolder = join(dirname(fileURLToPath(import.meta.url)), '../golden/bince');
 
@@ -34,15 +34,8 @@ describe.each(kGolden)('$file', (golden) => {
 
   it('is what the writer writes', async () => {
     if (golden.cutOff) return expect(decodeFile(bytes, { recover }).recovery?.wholeBlocks).toBe(5);
-    const { header } = decodeFile(bytes);
-    const { tables, tableIndex, median, step, shift, channels, dtype, json } = header;
-    const model = createModel({
-      ...{ tables, channels, dtype, name: String(json['name']), method: String(json['method']) },
-      ...(tableIndex ? { tableIndex } : {}),
-      ...(median ? { median } : {}),
-      ...(step ? { step } : {}),
-      ...(shift ? { shift } : {}),
-    });
+    const { channels } = golden;
+    const model = modelOf(bytes);
     const { blockRows, lanes, coder } = golden;
     const copy = join(await temporaryFolder(), 'copy.bince');
     let row = 0;

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { type CodecModel, createModel, type ModelFields } from '../../lib/codec/index.js';
+import { decodeFile } from '../../lib/decoder/index.js';
 import { random, randomTables } from './random_files.js';
 
 /** A folder that is removed after the test. */
@@ -46,4 +47,16 @@ export function gridRows(model: CodecModel, rows: number, seed = 7): Float32Arra
 /** The parts of an array in batches of `size` rows. */
 export function* inBatches(rows: Float32Array, channels: number, size: number): Generator<Float32Array> {
   for (let at = 0; at < rows.length; at += size * channels) yield rows.subarray(at, at + size * channels);
+}
+
+/** The model that a file was written with. */
+export function modelOf(file: Uint8Array): CodecModel {
+  const { tables, tableIndex, median, step, shift, channels, dtype, json } = decodeFile(file).header;
+  return createModel({
+    ...{ tables, channels, dtype, name: String(json['name']), method: String(json['method']) },
+    ...(tableIndex ? { tableIndex } : {}),
+    ...(median ? { median } : {}),
+    ...(step ? { step } : {}),
+    ...(shift ? { shift } : {}),
+  });
 }

@@ -1,8 +1,10 @@
 /** Files written from tensors on a device and read into them: the same bytes and rows as through the host. */
+import { readFileSync } from 'node:fs';
 import { expect, describe as group, it } from 'vitest';
 import { BinceReader, BinceWriter, type ByteSink, type CodecModel } from '../../lib/codec/index.js';
 import { debugLeaks, leaks, type Tensor, tensor } from '../../lib/index.js';
-import { gridRows, randomModel } from '../codec/models.js';
+import type { Golden } from '../codec/golden_files.js';
+import { gridRows, modelOf, randomModel } from '../codec/models.js';
 import { missing, useSimulator } from './simulator.js';
 
 useSimulator();
@@ -118,6 +120,30 @@ onSimulator('BinceReader.tensor', () => {
     expect(leaks()).toEqual([]);
     debugLeaks(false);
     (await reader.tensor(64, 100, { device: 'cuda' })).dispose();
+  });
+});
+
+const goldenFolder = new URL('../golden/bince/', import.meta.url);
+const goldens = JSON.parse(readFileSync(new URL('rows.json', goldenFolder), 'utf8')) as Golden[];
+const goldenBytes = ({ file }: Golden) => new Uint8Array(readFileSync(new URL(file, goldenFolder)));
+
+onSimulator('the golden files', () => {
+  it.each(goldens.filter(({ cutOff }) => !cutOff))('$file decodes to its rows', async (golden) => {
+    const reader = await BinceReader.open(goldenBytes(golden));
+    using found = await reader.tensor(0, golden.rows, { device: 'cuda' });
+    expect(await found.data()).toEqual(Float32Array.from(golden.data));
+  });
+
+  const written = goldens.filter(({ sessions, rows }) => sessions.length === 1 && rows > 0);
+  it.each(written)('$file is what tensors on a device are written to', async (golden) => {
+    const { blockRows, lanes, coder, channels, dtype, data } = golden;
+    const sink = new MemorySink();
+    const writer = await BinceWriter.create(sink, modelOf(goldenBytes(golden)), { blockRows, lanes, coder });
+    const rows = dtype === 'int32' ? Int32Array.from(data) : Float32Array.from(data);
+    using batch = tensor(rows, [golden.rows, channels], { device: 'cuda' });
+    await writer.write(batch);
+    await writer.close();
+    expect(sink.bytes).toEqual(goldenBytes(golden));
   });
 });
 
