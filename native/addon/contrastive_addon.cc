@@ -308,7 +308,12 @@ bince_status Call::run_on_device(const int32_t* cancel) {
   const std::shared_ptr<void> workspace = device_->block(bytes);
   if (!workspace) return BINCE_OUT_OF_MEMORY;
   const bince_launch launch = {device_->stream(), workspace.get(), bytes, cancel};
-  BINCE_RETURN_IF_ERROR(start(context, launch));
+  const bince_status status = start(context, launch);
+  if (status != BINCE_OK) {
+    // What was queued before a cancellation still runs, perhaps on memory that is not ours.
+    (void)bince_stream_synchronize(context, device_->stream());
+    return status;
+  }
   BINCE_RETURN_IF_ERROR(bince_finish(context, &launch));
   for (const Copy& each : copies)
     if (each.slot >= kScalars)

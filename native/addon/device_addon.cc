@@ -145,7 +145,10 @@ Napi::Value storage_borrow(const Napi::CallbackInfo& info) {
     return env.Undefined();
   }
   storage->device_data = reinterpret_cast<void*>(address);
-  storage->memory = std::shared_ptr<void>(storage->device_data, [](void*) {});
+  // After dispose() the owner may use the memory again, so what is queued on it comes first.
+  storage->memory = std::shared_ptr<void>(storage->device_data, [device](void*) {
+    (void)bince_stream_synchronize(device->context(), device->stream());
+  });
   storage->device = device;
   return make_handle(env, std::move(storage));
 }

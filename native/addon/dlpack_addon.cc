@@ -141,7 +141,11 @@ std::unique_ptr<Storage> take_over(Napi::Env env, const DlpackView& view, bince_
   auto storage = std::make_unique<Storage>(type, view.elements);
   (device ? storage->device_data : storage->data) = view.data;
   storage->device = device;
-  storage->memory = std::shared_ptr<void>(view.data, [managed](void*) { give_up(managed); });
+  // Its owner may use the memory again as soon as it is given up, so what is queued on it comes first.
+  storage->memory = std::shared_ptr<void>(view.data, [managed, device](void*) {
+    if (device) (void)bince_stream_synchronize(device->context(), device->stream());
+    give_up(managed);
+  });
   return storage;
 }
 

@@ -46,7 +46,7 @@ struct PlaceArgs {
 };
 
 // One thread block: a thread reads a header.
-__global__ void place_sections(PlaceArgs a) {
+__global__ void __launch_bounds__(1024) place_sections(PlaceArgs a) {
   BINCE_DYNAMIC_SHARED(uint64_t, shared);
   uint64_t bytes_before = 0, rows_before = 0;
   for (uint64_t base = 0; base < a.blocks; base += blockDim.x) {
@@ -149,6 +149,7 @@ __device__ __forceinline__ void take_words(WordStream* w, uint16_t* ring, bool d
   w->taken += __popc(mask);
   if (w->filled - w->taken > kLeastAhead) return;
   // These places were read in earlier steps alone: taken > filled - 128.
+  __syncwarp();
   ring[(w->filled + lane) % kRingWords] = static_cast<uint16_t>(w->fetched);
   w->filled += 32;
   w->fetched = w->fetch(w->filled + lane);

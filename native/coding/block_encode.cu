@@ -294,7 +294,7 @@ __device__ __forceinline__ uint64_t frame_bytes(const EncodeArgs& a, const Secti
 }
 
 // One thread block.
-__global__ void place_encoded(EncodeArgs a) {
+__global__ void __launch_bounds__(1024) place_encoded(EncodeArgs a) {
   BINCE_DYNAMIC_SHARED(uint64_t, shared);
   uint64_t bytes_before = 0, cost = 0, escape_bytes = 0;
   for (uint64_t base = 0; base < a.room.blocks; base += blockDim.x) {

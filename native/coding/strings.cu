@@ -38,7 +38,7 @@ __global__ void encode_strings_kernel(StringsArgs a) {
 }
 
 // One thread block: offsets of strings by their sizes, for both directions.
-__global__ void place_strings(StringsArgs a, bool encode) {
+__global__ void __launch_bounds__(1024) place_strings(StringsArgs a, bool encode) {
   BINCE_DYNAMIC_SHARED(uint64_t, shared);
   const uint64_t count = static_cast<uint64_t>(a.call.strings);
   uint64_t before = 0;
@@ -58,7 +58,8 @@ __global__ void place_strings(StringsArgs a, bool encode) {
   if (a.call.total) *a.call.total = before;
   if (encode && before > a.call.capacity)
     note_offence(a.report, Offence::kOutputTooSmall, static_cast<int64_t>(before));
-  if (!encode && before > a.call.capacity) note_offence(a.report, Offence::kString, a.call.strings - 1);
+  if (!encode && before != a.call.capacity)
+    note_offence(a.report, Offence::kString, count > 0 ? a.call.strings - 1 : 0);
 }
 
 __global__ void move_strings(StringsArgs a) {

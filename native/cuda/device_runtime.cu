@@ -100,9 +100,17 @@ bince_status fill(int32_t device, void* pointer, int value, size_t bytes, void* 
                      "cudaMemsetAsync");
 }
 
+// Every context begins with a stream, so this is where a device that is too old is met.
 bince_status create_stream(int32_t device, void** stream) {
   const DeviceScope scope(device);
   BINCE_RETURN_IF_ERROR(scope.status());
+  int32_t major = 0, minor = 0;
+  BINCE_RETURN_IF_ERROR(attribute(device, cudaDevAttrComputeCapabilityMajor, &major));
+  BINCE_RETURN_IF_ERROR(attribute(device, cudaDevAttrComputeCapabilityMinor, &minor));
+  if (major < 8)
+    return fail(BINCE_UNSUPPORTED,
+                "CUDA device %d has compute capability %d.%d; the kernels need 8.0 or later (A100, RTX 30)",
+                device, major, minor);
   cudaStream_t created = nullptr;
   BINCE_RETURN_IF_ERROR(
       cuda_status(cudaStreamCreateWithFlags(&created, cudaStreamNonBlocking), "cudaStreamCreateWithFlags"));
@@ -167,6 +175,8 @@ bince_status elapsed(int32_t device, void* first, void* second, float* milliseco
 }
 
 bince_status check_pointer(int32_t device, const void* pointer, const char* name) {
+  const DeviceScope scope(device);  // the runtime opens the thread's current device, which may be another
+  BINCE_RETURN_IF_ERROR(scope.status());
   cudaPointerAttributes attributes;
   BINCE_RETURN_IF_ERROR(
       cuda_status(cudaPointerGetAttributes(&attributes, pointer), "cudaPointerGetAttributes"));
@@ -204,14 +214,15 @@ bince_status launch_status(const char* kernel) {
 
 bince_status allow_shared(const void* kernel, size_t bytes, const char* name) {
   if (bytes <= 48 * 1024) return BINCE_OK;
-  const cudaError_t error =
-      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
-  if (error == cudaErrorInvalidValue) {
-    (void)cudaGetLastError();
-    return fail(BINCE_UNSUPPORTED, "%s needs %zu bytes of shared memory a block, more than this device has",
-                name, bytes);
-  }
-  return cuda_status(error, "cudaFuncSetAttribute");
+  int device = 0, most = 0;
+  BINCE_RETURN_IF_ERROR(cuda_status(cudaGetDevice(&device), "cudaGetDevice"));
+  BINCE_RETURN_IF_ERROR(attribute(device, cudaDevAttrMaxSharedMemoryPerBlockOptin, &most));
+  if (bytes > static_cast<size_t>(most))
+    return fail(BINCE_UNSUPPORTED, "%s needs %zu bytes of shared memory a block, this device has %d", name,
+                bytes, most);
+  // Always to the same value: the attribute is the kernel's, and another thread may be about to launch it.
+  return cuda_status(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most),
+                     "cudaFuncSetAttribute");
 }
 
 DeviceScope::DeviceScope(int32_t device) {
@@ -222,16 +233,22 @@ DeviceScope::DeviceScope(int32_t device) {
 }
 
 DeviceScope::~DeviceScope() {
-  if (changed_) (void)cudaSetDevice(before_);
+  // Where the other device cannot be had any more, its error is not the next launch's.
+  if (changed_ && cudaSetDevice(before_) != cudaSuccess) (void)cudaGetLastError();
 }
 
 int multiprocessors() {
   constexpr int kDevices = 64;
   static std::atomic<int> counts[kDevices];
   int device = 0, count = 0;
-  if (cudaGetDevice(&device) != cudaSuccess) return 1;
-  if (device < kDevices && (count = counts[device].load()) > 0) return count;
-  if (cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device) != cudaSuccess) return 1;
+  if (cudaGetDevice(&device) == cudaSuccess) {
+    if (device < kDevices && (count = counts[device].load()) > 0) return count;
+    if (cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device) != cudaSuccess) count = 0;
+  }
+  if (count <= 0) {
+    (void)cudaGetLastError();
+    return 1;
+  }
   if (device < kDevices) counts[device].store(count);
   return count;
 }

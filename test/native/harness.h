@@ -131,6 +131,7 @@ inline const std::vector<std::string>& available_backends() {
     return;                             \
   } while (0)
 
+#if !defined(BINCE_FUZZ_TARGET)  // libFuzzer brings its own
 int main(int argc, char** argv) {
   int passed = 0, failed = 0, skipped = 0;
   // Ends the program where one was asked for that is not there.
@@ -153,5 +154,6 @@ int main(int argc, char** argv) {
   std::printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
   return failed ? 1 : 0;
 }
+#endif
 
 #endif  // BINCE_TEST_NATIVE_HARNESS_H_
