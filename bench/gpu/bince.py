@@ -345,15 +345,20 @@ class Context:
 
             source = torch.from_numpy(values.view(numpy.int16) if dtype == "bfloat16" else values)
             array.copy_(source.view(torch.bfloat16) if dtype == "bfloat16" else source)
-        elif self.memory == "host":
-            array.owner[...] = values
         else:
-            source = values.ctypes.data_as(c_void_p)
-            self.call(
-                "bince_copy_to_device", c_void_p(array.pointer), source, c_size_t(array.bytes), c_void_p(self.stream())
-            )
-            self.synchronize()
+            self.overwrite(array, values)
         return array
+
+    def overwrite(self, array, values):
+        """Copies a numpy array of the same shape and dtype into an array that is not torch's."""
+        if self.memory == "host":
+            array.owner[...] = values
+            return
+        source = values.ctypes.data_as(c_void_p)
+        self.call(
+            "bince_copy_to_device", c_void_p(array.pointer), source, c_size_t(array.bytes), c_void_p(self.stream())
+        )
+        self.synchronize()
 
     def download(self, array):
         """The numpy array of what `empty` or `upload` returned; waits for the stream."""
@@ -385,14 +390,7 @@ class Context:
             values = numpy.full(array.shape, 0x7FC0 if code == 4 else numpy.nan, dtype=name)
         else:
             values = numpy.full(array.shape, 123, dtype=name)
-        if self.memory == "host":
-            array.owner[...] = values
-        else:
-            source = values.ctypes.data_as(c_void_p)
-            self.call(
-                "bince_copy_to_device", c_void_p(array.pointer), source, c_size_t(array.bytes), c_void_p(self.stream())
-            )
-            self.synchronize()
+        self.overwrite(array, values)
 
     def launch(self, workspace_bytes):
         """A Launch on the current stream with a workspace of its own."""

@@ -145,6 +145,22 @@ def input_sets(bytes_of_one, l2_bytes, most=16):
     return max(1, min(most, -(-3 * l2_bytes // max(bytes_of_one, 1))))
 
 
+def run_twice(run, call, outputs):
+    """Runs a call twice into poisoned outputs (torch tensors by name) and checks that both times every element was
+    written, with the same bits.  Returns copies of the first results."""
+    import torch
+
+    for output in outputs.values():
+        run.context.poison(output)
+    call.run()
+    first = {name: output.clone() for name, output in outputs.items()}
+    call.run()
+    for name, output in outputs.items():
+        run.check(bool(torch.isfinite(output).all()), f"{name}: not every element was written")
+        run.check(torch.equal(output, first[name]), f"{name}: other bits the second time")
+    return first
+
+
 def ceilings():
     """The device's two ceilings on random data: copies (bytes read and written) and matrix products."""
     import torch

@@ -8,7 +8,7 @@
 
 #include "native/contrastive/contrastive_ops.h"
 #include "native/contrastive/tile_operand.cuh"
-#include "native/cuda/exponential.cuh"
+#include "native/cuda/approximate.cuh"
 #include "native/cuda/language.cuh"
 #include "native/cuda/report.cuh"
 
