@@ -1,7 +1,9 @@
 // Builds the addon into build/Release/bince.node: with cmake-js in a checkout, with plain CMake in an installed
 // package (which has no cmake-js), with node-gyp and binding.gyp where there is no CMake.
 //   node scripts/build_native.mjs [--cuda]
-// With --cuda also libbince_cuda.so beside it, which takes CMake and nvcc.
+//   node scripts/build_native.mjs --arch arm64
+// With --cuda also libbince_cuda.so beside it, which takes CMake and nvcc. With --arch arm64 the addon for AArch64 is
+// cross-compiled into build/arm64/Release, which takes CMake and Debian's g++-aarch64-linux-gnu.
 import { spawnSync } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -68,8 +70,34 @@ function buildCuda() {
   run('cmake', ['--build', build, '--target', 'bince_cuda', ...parallel]);
 }
 
+/** With plain CMake, into `build`/Release. */
+function buildWithCMake(build, options = []) {
+  run('cmake', [
+    ...['-S', root, '-B', build, '-DCMAKE_BUILD_TYPE=Release', ...options],
+    `-DBINCE_NODE_API_HEADERS_DIR=${require('node-api-headers').include_dir}`,
+    `-DBINCE_NODE_ADDON_API_DIR=${require('node-addon-api').include_dir}`,
+    ...[`-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${join(build, 'Release')}`, '-DBINCE_CUDA=OFF'],
+  ]);
+  run('cmake', ['--build', build, '--target', 'bince_addon', ...parallel]);
+}
+
+function crossCompile(arch) {
+  if (arch !== 'arm64') fail(`--arch: expected arm64, received ${arch ?? 'nothing'}`);
+  if (!has('cmake') || !has('aarch64-linux-gnu-g++'))
+    fail(
+      'CMake or a compiler for AArch64 was not found',
+      'install them, for example: apt-get install cmake g++-aarch64-linux-gnu libc6-dev-arm64-cross',
+    );
+  buildWithCMake(join(root, 'build/arm64'), [`--toolchain=${join(root, 'cmake/aarch64-linux-gnu.cmake')}`]);
+}
+
 const cuda = process.argv.includes('--cuda');
+const archAt = process.argv.indexOf('--arch');
 const parallel = process.env.CMAKE_BUILD_PARALLEL_LEVEL ? [] : ['--parallel', `${availableParallelism()}`];
+if (archAt >= 0) {
+  crossCompile(process.argv[archAt + 1]);
+  process.exit();
+}
 if (!has(process.env.CXX ?? 'c++') && !has('g++') && !has('clang++')) {
   fail('no C++ compiler was found', 'install one, for example: apt-get install g++ cmake');
 }
@@ -86,13 +114,6 @@ if (!has('cmake')) {
   const args = ['compile', '--config', 'Release', '--target', 'bince_addon', '--log-level', 'warn'];
   run(join(root, 'node_modules/.bin/cmake-js'), [...args, '--CDBINCE_CUDA=OFF']);
 } else {
-  const build = join(root, 'build');
-  run('cmake', [
-    ...['-S', root, '-B', build, '-DCMAKE_BUILD_TYPE=Release'],
-    `-DBINCE_NODE_API_HEADERS_DIR=${require('node-api-headers').include_dir}`,
-    `-DBINCE_NODE_ADDON_API_DIR=${require('node-addon-api').include_dir}`,
-    ...[`-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=${join(build, 'Release')}`, '-DBINCE_CUDA=OFF'],
-  ]);
-  run('cmake', ['--build', build, '--target', 'bince_addon', ...parallel]);
+  buildWithCMake(join(root, 'build'));
 }
 if (cuda) buildCuda();

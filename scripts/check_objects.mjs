@@ -10,28 +10,38 @@ const kAllowed = /^(libstdc\+\+|libm|libgcc_s|libpthread|libdl|libc|ld-linux-x86
 
 function* objects(folder) {
   for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
-    if (/_avx(2|512|512_bf16)\.cc\.o$/.test(entry.name)) yield join(entry.parentPath, entry.name);
+    if (/_(avx2|avx512|avx512_bf16|neon)\.cc\.o$/.test(entry.name)) yield join(entry.parentPath, entry.name);
   }
 }
 
+/** In the SIMD files of a build; `prefix` names the binutils of another processor. */
+export async function checkNoWeakSymbols(tally, folder, prefix = '') {
+  for (const object of objects(folder)) {
+    const { output } = await run(`${prefix}nm`, ['-C', object]);
+    const weak = output.split('\n').filter((line) => / [VWu] /.test(line));
+    tally.check(`no weak symbols in ${object.split('/').pop()}`, weak.length === 0, weak.join('\n'));
+  }
+}
+
+/** The names that a shared object shows. */
+export async function exportedNames(path, prefix = '') {
+  const { output } = await run(`${prefix}nm`, ['-D', '--defined-only', path]);
+  const lines = output.split('\n').filter(Boolean);
+  return lines.map((line) => line.split(' ').pop()).sort();
+}
+
 /** The libraries that a file needs beyond the C and C++ run time; a file that cannot be read needs itself. */
-export async function foreignLibraries(path) {
-  const { output } = await run('objdump', ['-p', path]);
+export async function foreignLibraries(path, prefix = '') {
+  const { output } = await run(`${prefix}objdump`, ['-p', path]);
   const needed = [...output.matchAll(/NEEDED\s+(\S+)/g)].map((match) => match[1]);
   return needed.length ? needed.filter((name) => !kAllowed.test(name)) : [path];
 }
 
-export async function checkObjects(tally) {
-  if (!has('nm') || !has('objdump')) return tally.skip('object files', 'binutils are not installed');
-  for (const object of objects(`${root}build-native`)) {
-    const { output } = await run('nm', ['-C', object]);
-    const weak = output.split('\n').filter((line) => / [VWu] /.test(line));
-    tally.check(`no weak symbols in ${object.split('/').pop()}`, weak.length === 0, weak.join('\n'));
-  }
-  const addon = `${root}build/Release/bince.node`;
-  const foreign = await foreignLibraries(addon);
+/** What a built addon needs of the system that loads it. */
+export async function checkAddonNeeds(tally, addon, prefix = '') {
+  const foreign = await foreignLibraries(addon, prefix);
   tally.check('the addon needs the C and C++ run time alone', !foreign.length, foreign.join('\n'));
-  const { output } = await run('objdump', ['-p', addon]);
+  const { output } = await run(`${prefix}objdump`, ['-p', addon]);
   const tooNew = [...output.matchAll(/GLIBC_(\d+)\.(\d+)/g)].filter(
     ([, major, minor]) => Number(major) * 1000 + Number(minor) > kGlibcFloor[0] * 1000 + kGlibcFloor[1],
   );
@@ -40,4 +50,10 @@ export async function checkObjects(tally) {
     !tooNew.length,
     tooNew.map(String).join('\n'),
   );
+}
+
+export async function checkObjects(tally) {
+  if (!has('nm') || !has('objdump')) return tally.skip('object files', 'binutils are not installed');
+  await checkNoWeakSymbols(tally, `${root}build-native`);
+  await checkAddonNeeds(tally, `${root}build/Release/bince.node`);
 }

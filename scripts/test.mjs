@@ -1,11 +1,12 @@
 // `npm test`: sets up what it needs and runs every test.
 //   npm test                      everything
 //   npm test -- quick             style, types, native tests, TypeScript tests
-//   npm test -- NAME...           the named steps: style native cuda sanitize fuzz typescript install
+//   npm test -- NAME...           the named steps: style native aarch64 cuda sanitize fuzz typescript install
 // The last line is "N passed, N failed, N skipped".
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { checkAarch64 } from './check_aarch64.mjs';
 import { checkCuda } from './check_cuda.mjs';
 import { checkInstalled } from './check_install.mjs';
 import { checkObjects } from './check_objects.mjs';
@@ -55,6 +56,8 @@ const steps = {
     }
     await checkObjects(tally);
   },
+
+  aarch64: () => checkAarch64(tally, configureAndBuild),
 
   cuda: () => checkCuda(tally, existsSync(`${root}build-native/tests`) ? programs('build-native/tests') : []),
 

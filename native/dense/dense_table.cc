@@ -2,6 +2,7 @@
 #include "native/dense/dense_ops.h"
 
 namespace bince {
+#if defined(BINCE_X86)
 namespace {
 
 // A slot and the one that sizes its workspace are taken together.
@@ -26,6 +27,7 @@ DenseOps completed(DenseOps ops, const DenseOps& slower) {
 }
 
 }  // namespace
+#endif
 
 const DenseOps* dense_ops(Backend backend) {
   static const DenseOps ref = dense_ref();

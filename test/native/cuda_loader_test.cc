@@ -6,6 +6,10 @@
 
 #include "test/native/harness.h"
 
+#if !defined(BINCE_TEST_EMULATOR)
+#define BINCE_TEST_EMULATOR ""  // what programs for another processor run under
+#endif
+
 namespace {
 
 std::string own_path() {
@@ -16,8 +20,9 @@ std::string own_path() {
 
 // What the test `child` prints in a process with these settings, without the harness's closing line.
 std::string said_by_child(const std::string& environment, const char* child) {
-  const std::string command = "env -u BINCE_TEST_BACKENDS " + environment + " BINCE_TEST_CHILD=1 '" +
-                              own_path() + "' " + child + " 2>&1";
+  const std::string command = "env -u BINCE_TEST_BACKENDS " + environment +
+                              " BINCE_TEST_CHILD=1 " BINCE_TEST_EMULATOR " '" + own_path() + "' " + child +
+                              " 2>&1";
   std::FILE* pipe = popen(command.c_str(), "r");
   if (!pipe) return "popen failed";
   std::string said;

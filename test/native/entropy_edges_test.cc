@@ -116,7 +116,8 @@ TEST(parameters_of_any_size_never_give_nan) {
           bince_test::report(__FILE__, __LINE__, name + " round " + std::to_string(round) + ": NaN");
     }
   }
-  CHECK(refused > 0);
+  // The reference computes in double, which none of these overflows.
+  CHECK(refused > 0 || available_backends() == std::vector<std::string>{"ref"});
   CHECK(served > 0);
 }
 
