@@ -12,7 +12,10 @@
     "cflags_cc": ["-std=c++17", "-fvisibility-inlines-hidden"],
     "cflags!": ["-fno-exceptions"],
     "cflags_cc!": ["-fno-exceptions", "-std=gnu++17", "-std=gnu++20"],
-    "conditions": [["target_arch=='x64'", {"defines": ["BINCE_X86"]}]]
+    "conditions": [
+      ["target_arch=='x64'", {"defines": ["BINCE_X86"]}],
+      ["target_arch=='arm64'", {"defines": ["BINCE_ARM64"]}]
+    ]
   },
   "targets": [
     {
@@ -29,7 +32,8 @@
       "dependencies": ["bince_core"],
       "ldflags": ["-Wl,--version-script=<(module_root_dir)/cmake/addon.map"],
       "conditions": [
-        ["target_arch=='x64'", {"dependencies": ["bince_avx2", "bince_avx512", "bince_avx512_bf16"]}]
+        ["target_arch=='x64'", {"dependencies": ["bince_avx2", "bince_avx512", "bince_avx512_bf16"]}],
+        ["target_arch=='arm64'", {"dependencies": ["bince_neon"]}]
       ]
     }
   ],
@@ -53,6 +57,16 @@
           "type": "static_library",
           "sources": ["<!@(node scripts/sources.mjs avx512_bf16)"],
           "cflags": ["<@(avx2_flags)", "<@(avx512_flags)", "-mavx512bf16"]
+        }
+      ]
+    }],
+    ["target_arch=='arm64'", {
+      "targets": [
+        {
+          "target_name": "bince_neon",
+          "type": "static_library",
+          "sources": ["<!@(node scripts/sources.mjs neon)"],
+          "cflags": ["-march=armv8-a+crc", "-fno-schedule-insns"]
         }
       ]
     }]

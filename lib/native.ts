@@ -18,7 +18,7 @@ export const packageRoot: string = join(dirname(fileURLToPath(import.meta.url)),
 export interface NativeDescription {
   readonly version: string;
   readonly abi: number;
-  /** The backend in use: `avx512`, `avx2` or `ref`. */
+  /** The backend in use: `avx512`, `avx2`, `neon` or `ref`. */
   readonly backend: string;
   readonly threads: number;
   /** Backends that this machine can run, best first, separated by commas. */

@@ -59,7 +59,7 @@ export function commonOptions(level: 'program' | 'command'): Option[] {
   const backend = new Option(
     '--backend <name>',
     'kernels to use; default: the fastest that runs here',
-  ).choices(['ref', 'avx2', 'avx512']);
+  ).choices(['ref', 'avx2', 'avx512', 'neon']);
   return [
     new Option('--json', 'write JSON lines to stdout'),
     new Option('-q, --quiet', 'no progress, no remarks'),

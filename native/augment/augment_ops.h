@@ -80,6 +80,9 @@ AugmentOps augment_ref();
 AugmentOps augment_avx2();
 AugmentOps augment_avx512();
 #endif
+#if defined(BINCE_ARM64)
+AugmentOps augment_neon();
+#endif
 
 }  // namespace bince
 

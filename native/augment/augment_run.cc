@@ -159,10 +159,13 @@ const AugmentOps* augment_ops(Backend backend) {
   struct Tables {
     AugmentOps ops[kBackends];
     Tables() {
-      ops[0] = ops[1] = ops[2] = augment_ref();
+      for (AugmentOps& each : ops) each = augment_ref();
 #if defined(BINCE_X86)
       ops[1] = augment_avx2();  // both fill every slot
       ops[2] = augment_avx512();
+#endif
+#if defined(BINCE_ARM64)
+      ops[static_cast<int>(Backend::kNeon)] = augment_neon();
 #endif
     }
   };

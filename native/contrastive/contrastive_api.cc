@@ -230,6 +230,9 @@ const ContrastiveOps* contrastive_ops(Backend backend) {
   if (backend == Backend::kAvx512) return &contrastive_ops_avx512();
   if (backend == Backend::kAvx2) return &contrastive_ops_avx2();
 #endif
+#if defined(BINCE_ARM64)
+  if (backend == Backend::kNeon) return &contrastive_ops_neon();
+#endif
   (void)backend;
   return &contrastive_ops_ref();
 }

@@ -61,6 +61,7 @@ struct ContrastiveOps {
 const ContrastiveOps& contrastive_ops_ref();
 const ContrastiveOps& contrastive_ops_avx2();
 const ContrastiveOps& contrastive_ops_avx512();
+const ContrastiveOps& contrastive_ops_neon();
 const ContrastiveOps& contrastive_ops_cuda();  // in libbince_cuda.so
 
 }  // namespace bince

@@ -258,4 +258,10 @@ const ContrastiveOps& contrastive_ops_avx512() {
 }
 #endif
 
+#if defined(BINCE_ARM64)
+const ContrastiveOps& contrastive_ops_neon() {
+  return tiled_ops<tile_ops_neon>();
+}
+#endif
+
 }  // namespace bince

@@ -206,19 +206,19 @@ void forward_sigmoid(const TileTerms& terms, const Tile& tile, const LineStatist
 
 void forward_tile(const TileTerms& terms, const Tile& tile, const LineStatistics& rows,
                   const LineStatistics& columns, double* squares) {
-  const unsigned saved = flush_denormals();
+  const auto saved = flush_denormals();
   if (terms.denominator == BINCE_DENOMINATOR_SIGMOID)
     forward_sigmoid(terms, tile, rows, squares);
   else if (terms.plain)
     forward_softmax<true>(terms, tile, rows, columns, squares);
   else
     forward_softmax<false>(terms, tile, rows, columns, squares);
-  _mm_setcsr(saved);
+  restore_denormals(saved);
 }
 
 void positives_tile(const TileTerms& terms, const Tile& tile, const LineStatistics& rows,
                     const LineStatistics& columns) {
-  const unsigned saved = flush_denormals();
+  const auto saved = flush_denormals();
   for (int v = 0; terms.symmetric && v < vectors_of(tile); ++v) {
     v_store(columns.maximum + v * kLanes, v_zero());
     v_store(columns.sum + v * kLanes, v_zero());
@@ -243,7 +243,7 @@ void positives_tile(const TileTerms& terms, const Tile& tile, const LineStatisti
     rows.sum[i] = v_sum(sum);
     rows.positive[i] = v_sum(slack);
   }
-  _mm_setcsr(saved);
+  restore_denormals(saved);
 }
 
 // Factors of a row's gradients, in all lanes.
@@ -314,16 +314,16 @@ void gradient_rows(const TileTerms& terms, const Tile& tile, double* sums) {
 }
 
 void gradient_tile(const TileTerms& terms, const Tile& tile, double* sums) {
-  const unsigned saved = flush_denormals();
+  const auto saved = flush_denormals();
   if (terms.plain)
     gradient_rows<true>(terms, tile, sums);
   else
     gradient_rows<false>(terms, tile, sums);
-  _mm_setcsr(saved);
+  restore_denormals(saved);
 }
 
 void merge(const LineStatistics& into, const LineStatistics& part, int64_t count) {
-  const unsigned saved = flush_denormals();
+  const auto saved = flush_denormals();
   for (int64_t i = 0; i < count; i += kLanes) {
     const Mask lanes = m_first(static_cast<int>(smaller(kLanes, count - i)));
     const Vec a = v_load_where(lanes, into.maximum + i), b = v_load_where(lanes, part.maximum + i);
@@ -337,7 +337,7 @@ void merge(const LineStatistics& into, const LineStatistics& part, int64_t count
     v_store_where(lanes, into.sum + i, grown);
     v_store_where(lanes, into.positive + i, positive);
   }
-  _mm_setcsr(saved);
+  restore_denormals(saved);
 }
 
 }  // namespace

@@ -102,6 +102,7 @@ struct TileOps {
 
 const TileOps& tile_ops_avx2();
 const TileOps& tile_ops_avx512();
+const TileOps& tile_ops_neon();
 
 }  // namespace bince
 

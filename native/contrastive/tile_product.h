@@ -15,14 +15,6 @@ using bince::Tile;
 
 enum { kPanelColumns = 2 * kLanes, kDepthBlock = 256 };  // a depth block of b is 32 KB, or 16: it stays in L1
 
-// Denormals count as zero inside tile operations: they would cost a microcode assist an instruction.  Returns
-// the state to restore.
-BINCE_INLINE unsigned flush_denormals() {
-  const unsigned saved = _mm_getcsr();
-  _mm_setcsr(saved | 0x8040);
-  return saved;
-}
-
 BINCE_INLINE int64_t smaller(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
@@ -158,7 +150,7 @@ __attribute__((noinline)) void micro_kernel(int64_t depth, const float* a, const
 // Panels beyond the matrix hold zeros, so whole register tiles are stored.
 void multiply_scores(const Tile& tile, const float* q_panels, const float* k_panels, int64_t depth,
                      bool accumulate) {
-  const unsigned saved = flush_denormals();
+  const auto saved = flush_denormals();
   for (int64_t column = 0; column < tile.columns; column += kPanelColumns) {
     const float* b = k_panels + column * depth;
     for (int64_t k = 0; k < depth; k += kDepthBlock)
@@ -167,25 +159,25 @@ void multiply_scores(const Tile& tile, const float* q_panels, const float* k_pan
                                    b + k * kPanelColumns, tile.values + row * kTileSide + column, kTileSide,
                                    accumulate || k > 0, kTileRows, kPanelColumns);
   }
-  _mm_setcsr(saved);
+  restore_denormals(saved);
 }
 
 void multiply_rows(const Tile& tile, const float* panel, int32_t width, float* out, int64_t stride,
                    bool accumulate) {
-  const unsigned saved = flush_denormals();
+  const auto saved = flush_denormals();
   for (int64_t row = 0; row < tile.rows; row += kTileRows)
     micro_kernel<kTileSide, 1>(tile.columns, tile.values + row * kTileSide, panel, out + row * stride, stride,
                                accumulate, smaller(kTileRows, tile.rows - row), width);
-  _mm_setcsr(saved);
+  restore_denormals(saved);
 }
 
 void multiply_columns(const Tile& tile, int32_t columns, const float* panel, int32_t width, float* out,
                       int64_t stride, bool accumulate) {
-  const unsigned saved = flush_denormals();
+  const auto saved = flush_denormals();
   for (int64_t column = 0; column < columns; column += kTileRows)
     micro_kernel<1, kTileSide>(tile.rows, tile.values + column, panel, out + column * stride, stride,
                                accumulate, smaller(kTileRows, columns - column), width);
-  _mm_setcsr(saved);
+  restore_denormals(saved);
 }
 
 void add_row(const ContrastiveRows& rows, const float* inverse_norm, int64_t i, float factor, float* out) {

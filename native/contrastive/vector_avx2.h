@@ -14,6 +14,17 @@ typedef __m256i IntVec;
 typedef __m256 Mask;                 // all ones or all zeros a lane
 enum { kLanes = 8, kTileRows = 6 };  // 6 x 2 accumulators of the 16 registers
 
+// Denormals count as zero until restore_denormals() gets the state that this returns: they would cost a
+// microcode assist an instruction.
+BINCE_INLINE unsigned flush_denormals() {
+  const unsigned saved = _mm_getcsr();
+  _mm_setcsr(saved | 0x8040);
+  return saved;
+}
+BINCE_INLINE void restore_denormals(unsigned saved) {
+  _mm_setcsr(saved);
+}
+
 BINCE_INLINE Vec v_set(float x) {
   return _mm256_set1_ps(x);
 }

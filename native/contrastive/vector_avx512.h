@@ -19,6 +19,17 @@ typedef __m512i IntVec;
 typedef __mmask16 Mask;
 enum { kLanes = 16, kTileRows = 12 };  // 12 x 2 accumulators of the 32 registers
 
+// Denormals count as zero until restore_denormals() gets the state that this returns: they would cost a
+// microcode assist an instruction.
+BINCE_INLINE unsigned flush_denormals() {
+  const unsigned saved = _mm_getcsr();
+  _mm_setcsr(saved | 0x8040);
+  return saved;
+}
+BINCE_INLINE void restore_denormals(unsigned saved) {
+  _mm_setcsr(saved);
+}
+
 BINCE_INLINE Vec v_set(float x) {
   return _mm512_set1_ps(x);
 }

@@ -8,22 +8,27 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 
 namespace bince {
 namespace {
+
+#if defined(__x86_64__) || defined(__aarch64__)
+void append(CpuFeatures& features, bool present, const char* name) {
+  if (!present) return;
+  const size_t used = std::strlen(features.names);
+  std::snprintf(features.names + used, sizeof features.names - used, "%s%s", used ? " " : "", name);
+}
+
+#endif
 
 #if defined(__x86_64__)
 uint64_t read_xcr0() {
   uint32_t low, high;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   return (uint64_t{high} << 32) | low;
-}
-
-void append(CpuFeatures& features, bool present, const char* name) {
-  if (!present) return;
-  const size_t used = std::strlen(features.names);
-  std::snprintf(features.names + used, sizeof features.names - used, "%s%s", used ? " " : "", name);
 }
 
 CpuFeatures detect() {
@@ -66,6 +71,23 @@ CpuFeatures detect() {
   features.avx512 =
       features.avx2 && zmm_saved && avx512f && avx512dq && avx512bw && avx512vl && vbmi && vbmi2;
   features.avx512_bf16 = features.avx512 && bf16;
+  return features;
+}
+#elif defined(__aarch64__)
+// The bits of AT_HWCAP and AT_HWCAP2 are Linux's, from asm/hwcap.h.
+CpuFeatures detect() {
+  CpuFeatures features;
+  const unsigned long first = getauxval(AT_HWCAP), second = getauxval(AT_HWCAP2);
+  features.neon = first & 1ul << 1;
+  features.arm_crc32 = first & 1ul << 7;
+  append(features, features.neon, "asimd");
+  append(features, features.arm_crc32, "crc32");
+  append(features, first & 1ul << 10, "asimdhp");
+  append(features, first & 1ul << 20, "asimddp");
+  append(features, first & 1ul << 22, "sve");
+  append(features, second & 1ul << 1, "sve2");
+  append(features, second & 1ul << 13, "i8mm");
+  append(features, second & 1ul << 14, "bf16");
   return features;
 }
 #else

@@ -11,6 +11,10 @@ struct CpuFeatures {
   bool avx512 = false;
   // avx512 and the bfloat16 dot product.
   bool avx512_bf16 = false;
+  // Advanced SIMD, which every AArch64 processor has.
+  bool neon = false;
+  // The CRC-32 instructions of AArch64, among them CRC-32C's.
+  bool arm_crc32 = false;
   // All flags seen, for reports.
   char names[256] = "";
 };

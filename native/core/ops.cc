@@ -9,7 +9,7 @@
 namespace bince {
 namespace {
 
-constexpr const char* kNames[kBackends] = {"ref", "avx2", "avx512"};
+constexpr const char* kNames[kBackends] = {"ref", "avx2", "avx512", "neon"};
 
 bool runs_here(Backend backend) {
   switch (backend) {
@@ -20,6 +20,10 @@ bool runs_here(Backend backend) {
       return cpu_features().avx2;
     case Backend::kAvx512:
       return cpu_features().avx512;
+#endif
+#if defined(BINCE_ARM64)
+    case Backend::kNeon:
+      return cpu_features().neon;
 #endif
     default:
       return false;

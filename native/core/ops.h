@@ -22,9 +22,10 @@ struct DeviceReport;    // native/core/device_report.h
 
 inline constexpr uint32_t kOpsVersion = 1;
 
-// CPU backends in order of preference, slowest first, and CUDA, which is chosen by name alone.
-enum class Backend { kRef = 0, kAvx2 = 1, kAvx512 = 2, kCuda = 3 };
-inline constexpr int kBackends = 3;  // of the CPU
+// CPU backends in order of preference, slowest first (a processor has those of its own architecture), and
+// CUDA, which is chosen by name alone.
+enum class Backend { kRef = 0, kAvx2 = 1, kAvx512 = 2, kNeon = 3, kCuda = 4 };
+inline constexpr int kBackends = 4;  // of the CPU
 
 struct Ops {
   uint32_t version;

@@ -75,6 +75,8 @@ class ThreadPool {
         if (condition()) return;
 #if defined(BINCE_X86)
         __builtin_ia32_pause();
+#elif defined(BINCE_ARM64)
+        __asm__ volatile("isb");  // some tens of cycles; yield is none
 #endif
       }
     } while (std::chrono::steady_clock::now() - start < kSpinTime);

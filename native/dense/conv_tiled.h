@@ -64,9 +64,9 @@ void forward_task(void* argument, int64_t i, int worker) {
   t.columns = g.O;
   t.depth = f.depth;
   t.bias = f.p.bias;
-  const unsigned saved = flush_denormals();
+  const auto saved = flush_denormals();
   multiply_blocks(t);
-  _mm_setcsr(saved);
+  restore_denormals(saved);
 }
 
 size_t conv2d_workspace(const ConvForward& problem, int threads) {
@@ -191,11 +191,11 @@ void input_phase(void* argument, const PhasePlace& at) {
 
 void input_task(void* argument, int64_t i, int worker) {
   const InputPlan& f = *static_cast<const InputPlan*>(argument);
-  const unsigned saved = flush_denormals();
+  const auto saved = flush_denormals();
   InputUnit u = {&f, nullptr, unit_at(f.units, f.p.g.N, f.p.g.H, i)};
   u.window = read_window(f.window, f.p.dy, u.unit, f.copies + worker * f.window.floats);
   each_phase(f, &u, input_phase);
-  _mm_setcsr(saved);
+  restore_denormals(saved);
 }
 
 size_t conv2d_backward_input_workspace(const ConvBackwardInput& problem, int threads) {
@@ -296,10 +296,10 @@ void weight_unit(const WeightPlan& f, int64_t part, const Unit& unit, bool accum
 void weight_task(void* argument, int64_t part, int worker) {
   const WeightPlan& f = *static_cast<const WeightPlan*>(argument);
   const int64_t begin = f.units.count * part / f.parts, end = f.units.count * (part + 1) / f.parts;
-  const unsigned saved = flush_denormals();
+  const auto saved = flush_denormals();
   for (int64_t i = begin; i < end; ++i)
     weight_unit(f, part, unit_at(f.units, f.p.g.N, f.p.g.OH, i), i > begin, worker);
-  _mm_setcsr(saved);
+  restore_denormals(saved);
 }
 
 void weight_reduce(void* argument, int64_t tap, int) {

@@ -75,6 +75,9 @@ DenseOps dense_ref();
 DenseOps dense_avx2();
 DenseOps dense_avx512();
 #endif
+#if defined(BINCE_ARM64)
+DenseOps dense_neon();
+#endif
 
 #if defined(BINCE_BLAS)
 // The table of a SIMD backend with a BLAS for large products (matmul_blas.cc).

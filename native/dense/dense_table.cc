@@ -2,7 +2,7 @@
 #include "native/dense/dense_ops.h"
 
 namespace bince {
-#if defined(BINCE_X86)
+#if defined(BINCE_X86) || defined(BINCE_ARM64)
 namespace {
 
 // A slot and the one that sizes its workspace are taken together.
@@ -34,6 +34,8 @@ const DenseOps* dense_ops(Backend backend) {
 #if defined(BINCE_X86)
   static const DenseOps avx2 = with_blas(Backend::kAvx2, completed(dense_avx2(), ref));
   static const DenseOps avx512 = with_blas(Backend::kAvx512, completed(dense_avx512(), avx2));
+#elif defined(BINCE_ARM64)
+  static const DenseOps neon = with_blas(Backend::kNeon, completed(dense_neon(), ref));
 #endif
   switch (backend) {
 #if defined(BINCE_X86)
@@ -41,6 +43,9 @@ const DenseOps* dense_ops(Backend backend) {
       return &avx512;
     case Backend::kAvx2:
       return &avx2;
+#elif defined(BINCE_ARM64)
+    case Backend::kNeon:
+      return &neon;
 #endif
     default:
       return &ref;

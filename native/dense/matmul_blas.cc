@@ -44,6 +44,8 @@ DenseOps with_blas(Backend backend, DenseOps ops) {
     ops.matmul = matmul<Backend::kAvx512>;
   else if (backend == Backend::kAvx2)
     ops.matmul = matmul<Backend::kAvx2>;
+  else if (backend == Backend::kNeon)
+    ops.matmul = matmul<Backend::kNeon>;
   return ops;
 }
 

@@ -107,7 +107,7 @@ void narrow_block(const Narrow& narrow, int64_t begin, int64_t end) {
 void narrow_task(void* argument, int64_t i, int) {
   const Narrow& narrow = *static_cast<const Narrow*>(argument);
   const int64_t begin = i * kNarrowRows, end = smaller(narrow.p->M, begin + kNarrowRows);
-  const unsigned saved = flush_denormals();
+  const auto saved = flush_denormals();
   if (narrow.p->N == 1)
     narrow_block<1>(narrow, begin, end);
   else if (narrow.p->N == 2)
@@ -116,7 +116,7 @@ void narrow_task(void* argument, int64_t i, int) {
     narrow_block<3>(narrow, begin, end);
   else
     narrow_block<4>(narrow, begin, end);
-  _mm_setcsr(saved);
+  restore_denormals(saved);
 }
 
 void run_narrow(const MatmulProblem& p, ThreadPool* pool, float* columns) {

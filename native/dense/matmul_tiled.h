@@ -83,12 +83,13 @@ void plan_product(const MatmulProblem& problem, Workspace* workspace, Product* q
 
 // Depths [k0, k1) of a transposed a, [K][M], into panels [ceil(M / kTileRows)][K][kTileRows].
 void pack_transposed(const MatmulProblem& p, int64_t k0, int64_t k1, float* out) {
-  const Mask panel = m_first(kTileRows);
   for (int64_t k = k0; k < k1; ++k)
-    for (int64_t m = 0; m < p.M; m += kTileRows) {
-      const Mask inside = m_first(static_cast<int>(smaller(kTileRows, p.M - m)));
-      v_store_where(panel, out + m * p.K + k * kTileRows, v_load_where(inside, p.a + k * p.M + m));
-    }
+    for (int64_t m = 0; m < p.M; m += kTileRows)
+      for (int r = 0; r < kTileRows && m + r < p.M; r += kLanes) {
+        const Mask panel = m_first(kTileRows - r);
+        const Mask inside = m_first(static_cast<int>(smaller(kTileRows, p.M - m)) - r);
+        v_store_where(panel, out + m * p.K + k * kTileRows + r, v_load_where(inside, p.a + k * p.M + m + r));
+      }
 }
 
 void pack_task(void* argument, int64_t i, int) {
@@ -123,7 +124,7 @@ void block_task(void* argument, int64_t i, int) {
   t.columns = smaller(q.block_columns, p.N - n);
   t.bias = !q.sums && p.bias ? p.bias + n : nullptr;
   t.accumulate = !q.sums && p.accumulate;
-  const unsigned saved = flush_denormals();
+  const auto saved = flush_denormals();
   for (int64_t k = begin; k < end; k += block) {
     t.depth = smaller(block, end - k);
     t.a = a + k * q.a_step;
@@ -132,7 +133,7 @@ void block_task(void* argument, int64_t i, int) {
     t.bias = nullptr;
     t.accumulate = true;
   }
-  _mm_setcsr(saved);
+  restore_denormals(saved);
 }
 
 void reduce_task(void* argument, int64_t row, int) {

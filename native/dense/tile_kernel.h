@@ -29,14 +29,6 @@ BINCE_INLINE int64_t parts_of(int64_t count, int64_t size) {
   return (count + size - 1) / size;
 }
 
-// Denormals count as zero inside a task: they would cost a microcode assist an instruction.  Returns the
-// state to restore.
-BINCE_INLINE unsigned flush_denormals() {
-  const unsigned saved = _mm_getcsr();
-  _mm_setcsr(saved | 0x8040);
-  return saved;
-}
-
 // One block of depth of a product.
 struct BlockProduct {
   const float* a;

@@ -12,14 +12,17 @@ const EntropyOps* entropy_ops(Backend backend) {
   struct Tables {
     EntropyOps ops[kBackends];
     Tables() {
-      ops[0] = ops[1] = ops[2] = entropy_ref();
+      for (EntropyOps& each : ops) each = entropy_ref();
 #if defined(BINCE_X86)
       take(1, entropy_avx2());
       ops[2] = ops[1];
       take(2, entropy_avx512());
 #endif
+#if defined(BINCE_ARM64)
+      take(static_cast<int>(Backend::kNeon), entropy_neon());
+#endif
     }
-    void take(int backend, const EntropyOps& given) {
+    [[maybe_unused]] void take(int backend, const EntropyOps& given) {
       EntropyOps& mine = ops[backend];
       if (given.factorized_workspace) mine.factorized_workspace = given.factorized_workspace;
       if (given.factorized_forward) mine.factorized_forward = given.factorized_forward;

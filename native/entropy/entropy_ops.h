@@ -112,6 +112,9 @@ EntropyOps entropy_ref();
 EntropyOps entropy_avx2();
 EntropyOps entropy_avx512();
 #endif
+#if defined(BINCE_ARM64)
+EntropyOps entropy_neon();
+#endif
 const EntropyOps* entropy_ops_cuda();  // in libbince_cuda.so
 
 }  // namespace bince

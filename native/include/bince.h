@@ -73,8 +73,9 @@ typedef struct bince_context bince_context;
 typedef struct bince_context_options {
   uint32_t struct_size; /* sizeof(bince_context_options), so that later fields can be told from absent ones */
   int32_t threads;      /* 0: BINCE_THREADS, else the number of processors this process may use */
-  const char*
-      backend;    /* NULL: BINCE_BACKEND, else the fastest that runs: "ref", "avx2", "avx512"; or "cuda" */
+  /* NULL: BINCE_BACKEND, else the fastest that runs: "ref"; "avx2", "avx512" (x86-64); "neon" (AArch64); or
+   * "cuda". */
+  const char* backend;
   int32_t device; /* of "cuda": its index, from 0 */
 } bince_context_options;
 
@@ -101,9 +102,10 @@ BINCE_API const char* bince_context_backend(const bince_context* context); /* "a
 BINCE_API int32_t bince_context_threads(const bince_context* context);
 BINCE_API bince_status bince_context_set_threads(bince_context* context, int32_t threads);
 /* The CPU's backends of this build that this machine can run, best first, separated by commas:
- * "avx512,avx2,ref".  Whether there is "cuda" too, bince_cuda_device_count() tells: it opens a library. */
+ * "avx512,avx2,ref" or "neon,ref".  Whether there is "cuda" too, bince_cuda_device_count() tells: it opens a
+ * library. */
 BINCE_API const char* bince_available_backends(void);
-/* What the machine offers, for reports: "sse4.2 avx avx2 fma avx512f ...". */
+/* What the machine offers, for reports: "sse4.2 avx avx2 fma avx512f ...", "asimd crc32 ...". */
 BINCE_API const char* bince_cpu_features(void);
 
 /* ---- devices ----------------------------------------------------------------------------------------------

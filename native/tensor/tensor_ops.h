@@ -344,6 +344,18 @@ void fill_pool_avx512(TensorOps* ops);
 void fill_upsample_avx512(TensorOps* ops);
 void fill_optimizer_avx512(TensorOps* ops);
 #endif
+#if defined(BINCE_ARM64)
+void fill_elementwise_neon(TensorOps* ops);
+void fill_broadcast_neon(TensorOps* ops);
+void fill_reduce_neon(TensorOps* ops);
+void fill_gather_neon(TensorOps* ops);
+void fill_random_neon(TensorOps* ops);
+void fill_softmax_neon(TensorOps* ops);
+void fill_normalization_neon(TensorOps* ops);
+void fill_pool_neon(TensorOps* ops);
+void fill_upsample_neon(TensorOps* ops);
+void fill_optimizer_neon(TensorOps* ops);
+#endif
 
 }  // namespace bince
 

@@ -18,7 +18,7 @@ const TensorOps* tensor_ops(Backend backend) {
       fill_pool_ref(&ops[0]);
       fill_upsample_ref(&ops[0]);
       fill_optimizer_ref(&ops[0]);
-      ops[1] = ops[2] = ops[0];
+      for (int b = 1; b < kBackends; ++b) ops[b] = ops[0];
 #if defined(BINCE_X86)
       fill_elementwise_avx2(&ops[1]);
       fill_broadcast_avx2(&ops[1]);
@@ -41,6 +41,19 @@ const TensorOps* tensor_ops(Backend backend) {
       fill_pool_avx512(&ops[2]);
       fill_upsample_avx512(&ops[2]);
       fill_optimizer_avx512(&ops[2]);
+#endif
+#if defined(BINCE_ARM64)
+      TensorOps* neon = &ops[static_cast<int>(Backend::kNeon)];
+      fill_elementwise_neon(neon);
+      fill_broadcast_neon(neon);
+      fill_reduce_neon(neon);
+      fill_gather_neon(neon);
+      fill_random_neon(neon);
+      fill_softmax_neon(neon);
+      fill_normalization_neon(neon);
+      fill_pool_neon(neon);
+      fill_upsample_neon(neon);
+      fill_optimizer_neon(neon);
 #endif
     }
   };

@@ -53,7 +53,7 @@ describe('usage errors: exit code 2', () => {
     [['inspect', 'a', 'b'], /too many arguments/],
     [['import', 'compressai', 'x'], /required option/],
     [['doctor', '--threads', '0'], /an integer from 1/],
-    [['doctor', '--backend', 'gpu'], /Allowed choices are ref, avx2, avx512/],
+    [['doctor', '--backend', 'gpu'], /Allowed choices are ref, avx2, avx512, neon/],
     [['build', '--jobs', 'x'], /expected a number/],
     [['demo', 'vectors', '--queries', '0'], /an integer from 1 to 10000/],
   ] as [string[], RegExp][])('%j', async (args, expected) => {

@@ -9,7 +9,7 @@ import { decodeFile } from 'bince/decoder';
 import { fitEcsq, vectorsInMemory } from 'bince/fit';
 import { describe, infoNCESync } from 'bince/kernels';
 
-assert.match(describe().backend, /^(ref|avx2|avx512)$/);
+assert.match(describe().backend, /^(ref|avx2|avx512|neon)$/);
 const q = Float32Array.from([1, 0, 0, 1]);
 const { loss } = infoNCESync(q, q, { dim: 2 });
 assert.ok(Math.abs(loss - Math.log(1 + Math.exp(-1))) < 1e-6);

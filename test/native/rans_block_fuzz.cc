@@ -27,7 +27,7 @@ struct Setup {
     shift = {100, 0, -0.75f};
     add(small, {0, 1, 2}, 3, 70, 32, BINCE_RANS);
     formats.back()->set_values(&median, &step, &shift);
-    for (const char* name : {"ref", "avx2", "avx512"}) {
+    for (const char* name : {"ref", "avx2", "avx512", "neon"}) {
       const bince_context_options options = {sizeof options, 1, name, 0};
       bince_context* context = nullptr;
       if (bince_context_create(&options, &context) == BINCE_OK)
