@@ -10,6 +10,7 @@
 #include "native/coding/coding_device_api.h"
 #include "native/coding/quantize.h"
 #include "native/core/context.h"
+#include "native/core/cpu_features.h"
 #include "native/core/status.h"
 #include "native/core/tensor_check.h"
 
@@ -28,6 +29,11 @@ const CodingOps* coding_ops(Backend backend) {
         coding_fill_blocks_avx2(each);
       }
       coding_fill_blocks_avx512(&ops[static_cast<int>(Backend::kAvx512)]);
+#endif
+#if defined(BINCE_ARM64)
+      CodingOps* neon = &ops[static_cast<int>(Backend::kNeon)];
+      if (cpu_features().arm_crc32) coding_fill_crc_neon(neon);
+      coding_fill_blocks_neon(neon);
 #endif
     }
   };

@@ -89,6 +89,10 @@ void coding_fill_crc_avx2(CodingOps* ops);
 void coding_fill_blocks_avx2(CodingOps* ops);
 void coding_fill_blocks_avx512(CodingOps* ops);
 #endif
+#if defined(BINCE_ARM64)
+void coding_fill_crc_neon(CodingOps* ops);  // where the processor has CRC-32C's instructions
+void coding_fill_blocks_neon(CodingOps* ops);
+#endif
 
 }  // namespace bince
 

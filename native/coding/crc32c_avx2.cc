@@ -1,66 +1,23 @@
-// CRC-32C by the processor's own instruction (SSE4.2, which AVX2 implies).  The instruction takes three
-// cycles but one starts every cycle, so three pieces of kPiece bytes run side by side; a checksum moves past
-// a piece of zeros by one table look-up a byte.
+// CRC-32C by the instruction of SSE4.2, which AVX2 implies.
 #include <nmmintrin.h>
 
-#include "native/coding/coding_ops.h"
+#include "native/coding/crc32c_pieces.h"
 
 namespace bince {
 namespace {
 
-constexpr size_t kPiece = 1024;
-
-// at[k][b]: the checksum with byte k equal to b, after kPiece zero bytes.
-struct PastPiece {
-  uint32_t at[4][256];
-  constexpr PastPiece() : at() {
-    uint32_t bits[32] = {};
-    for (int i = 0; i < 32; ++i) {
-      uint32_t crc = 1u << i;
-      for (size_t bit = 0; bit < 8 * kPiece; ++bit) crc = (crc >> 1) ^ ((crc & 1) ? 0x82F63B78u : 0);
-      bits[i] = crc;
-    }
-    for (int k = 0; k < 4; ++k)
-      for (int b = 0; b < 256; ++b)
-        for (int i = 0; i < 8; ++i)
-          if (b >> i & 1) at[k][b] ^= bits[8 * k + i];
-  }
-};
-
-constexpr PastPiece kPast;
-
-inline uint32_t past_piece(uint64_t crc) {
-  return kPast.at[0][crc & 255] ^ kPast.at[1][crc >> 8 & 255] ^ kPast.at[2][crc >> 16 & 255] ^
-         kPast.at[3][crc >> 24 & 255];
+inline uint32_t eight(uint32_t crc, uint64_t word) {
+  return static_cast<uint32_t>(_mm_crc32_u64(crc, word));
 }
 
-inline uint64_t eight_bytes(const uint8_t* at) {
-  uint64_t eight;
-  __builtin_memcpy(&eight, at, 8);
-  return eight;
-}
-
-uint32_t crc32c(uint32_t crc, const uint8_t* bytes, size_t count) {
-  uint64_t c = ~crc;
-  for (; count >= 3 * kPiece; count -= 3 * kPiece, bytes += 3 * kPiece) {
-    uint64_t second = 0, third = 0;
-    for (size_t i = 0; i < kPiece; i += 8) {
-      c = _mm_crc32_u64(c, eight_bytes(bytes + i));
-      second = _mm_crc32_u64(second, eight_bytes(bytes + kPiece + i));
-      third = _mm_crc32_u64(third, eight_bytes(bytes + 2 * kPiece + i));
-    }
-    c = past_piece(past_piece(c) ^ second) ^ third;
-  }
-  for (; count >= 8; count -= 8, bytes += 8) c = _mm_crc32_u64(c, eight_bytes(bytes));
-  uint32_t narrow = static_cast<uint32_t>(c);
-  for (; count > 0; --count) narrow = _mm_crc32_u8(narrow, *bytes++);
-  return ~narrow;
+inline uint32_t one(uint32_t crc, uint8_t byte) {
+  return _mm_crc32_u8(crc, byte);
 }
 
 }  // namespace
 
 void coding_fill_crc_avx2(CodingOps* ops) {
-  ops->crc32c = crc32c;
+  ops->crc32c = crc32c<eight, one>;
 }
 
 }  // namespace bince

@@ -1,0 +1,183 @@
+// Rows and tiles as tile_avx512.h describes them, in quarters of eight lanes.  Only for files of the NEON
+// target.
+#ifndef BINCE_CODING_TILE_NEON_H_
+#define BINCE_CODING_TILE_NEON_H_
+
+#include <arm_neon.h>
+
+#include "native/coding/coding_ops.h"
+
+namespace bince {
+namespace {
+
+inline uint32_t padded_channels(uint32_t channels) {
+  return (channels + 15) & ~uint32_t{15};
+}
+
+// The pairs of numbers 2i, 2i + 1 of a and b; `Second`: the second of each pair.
+template <bool Second>
+inline uint16x8_t pairs_of_16(uint16x8_t a, uint16x8_t b) {
+  return Second ? vtrn2q_u16(a, b) : vtrn1q_u16(a, b);
+}
+template <bool Second>
+inline uint16x8_t pairs_of_32(uint16x8_t a, uint16x8_t b) {
+  const uint32x4_t x = vreinterpretq_u32_u16(a), y = vreinterpretq_u32_u16(b);
+  return vreinterpretq_u16_u32(Second ? vtrn2q_u32(x, y) : vtrn1q_u32(x, y));
+}
+template <bool Second>
+inline uint16x8_t pairs_of_64(uint16x8_t a, uint16x8_t b) {
+  const uint64x2_t x = vreinterpretq_u64_u16(a), y = vreinterpretq_u64_u16(b);
+  return vreinterpretq_u16_u64(Second ? vtrn2q_u64(x, y) : vtrn1q_u64(x, y));
+}
+
+// Number i of r[j] goes to number j of r[i].
+inline void transpose_8x8(uint16x8_t r[8]) {
+  uint16x8_t a[8], b[8];
+  for (int i = 0; i < 8; i += 2) {
+    a[i] = pairs_of_16<false>(r[i], r[i + 1]);
+    a[i + 1] = pairs_of_16<true>(r[i], r[i + 1]);
+  }
+  for (int i = 0; i < 8; i += 4) {  // b[i + c]: numbers c and c + 4 of r[i] .. r[i + 3]
+    b[i] = pairs_of_32<false>(a[i], a[i + 2]);
+    b[i + 1] = pairs_of_32<false>(a[i + 1], a[i + 3]);
+    b[i + 2] = pairs_of_32<true>(a[i], a[i + 2]);
+    b[i + 3] = pairs_of_32<true>(a[i + 1], a[i + 3]);
+  }
+  for (int c = 0; c < 4; ++c) {
+    r[c] = pairs_of_64<false>(b[c], b[4 + c]);
+    r[4 + c] = pairs_of_64<true>(b[c], b[4 + c]);
+  }
+}
+
+// tile -> bytes [32][C16]
+inline void rows_of_tile(const uint8_t* tile, uint32_t padded, uint8_t* bytes) {
+  for (uint32_t c = 0; c < padded; c += 16) {
+    for (uint32_t lane = 0; lane < kLanes; lane += 8) {
+      uint16x8_t r[8];
+      for (uint32_t i = 0; i < 8; ++i)
+        r[i] = vreinterpretq_u16_u8(vld1q_u8(tile + (size_t{c} / 2 + i) * 64 + size_t{lane} * 2));
+      transpose_8x8(r);
+      for (uint32_t j = 0; j < 8; ++j)
+        vst1q_u8(bytes + size_t{padded} * (lane + j) + c, vreinterpretq_u8_u16(r[j]));
+    }
+  }
+}
+
+// bytes [32][C16] -> tile
+inline void tile_of_rows(const uint8_t* bytes, uint32_t padded, uint8_t* tile) {
+  for (uint32_t c = 0; c < padded; c += 16) {
+    for (uint32_t lane = 0; lane < kLanes; lane += 8) {
+      uint16x8_t r[8];
+      for (uint32_t j = 0; j < 8; ++j)
+        r[j] = vreinterpretq_u16_u8(vld1q_u8(bytes + size_t{padded} * (lane + j) + c));
+      transpose_8x8(r);
+      for (uint32_t i = 0; i < 8; ++i)
+        vst1q_u8(tile + (size_t{c} / 2 + i) * 64 + size_t{lane} * 2, vreinterpretq_u8_u16(r[i]));
+    }
+  }
+}
+
+// Four numbers, of which `left` count; those beyond are zeros, and are not touched.
+inline int32x4_t load_left(const int32_t* from, uint32_t left) {
+  if (__builtin_expect(left >= 4, 1)) return vld1q_s32(from);
+  int32_t part[4] = {};
+  for (uint32_t i = 0; i < left; ++i) part[i] = from[i];
+  return vld1q_s32(part);
+}
+
+inline void store_left(int32_t* to, int32x4_t x, uint32_t left) {
+  if (__builtin_expect(left >= 4, 1)) return vst1q_s32(to, x);
+  int32_t part[4];
+  vst1q_s32(part, x);
+  for (uint32_t i = 0; i < left; ++i) to[i] = part[i];
+}
+
+// Entries c to c + 7 of a row, as the symbols of four of its channels, from c + 4 h on.
+inline int32x4_t symbols_of(const ChannelPlan& plan, uint8x8_t entries, uint32_t c, uint32_t h) {
+  const uint16x8_t wide = vmovl_u8(entries);
+  const uint32x4_t four = h == 0 ? vmovl_u16(vget_low_u16(wide)) : vmovl_high_u16(wide);
+  return vaddq_s32(vreinterpretq_s32_u32(four), vld1q_s32(plan.offset + c + 4 * h));
+}
+
+// The first `rows` rows of bytes [32][C16] -> float32 rows: ((offset + entry + median) * step) + shift.
+inline void dequantize_rows(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, float* out) {
+  const uint32_t C = plan.channels, padded = padded_channels(C);
+  for (uint32_t row = 0; row < rows; ++row) {
+    for (uint32_t c = 0; c < C; c += 8) {
+      const uint8x8_t entries = vld1_u8(bytes + size_t{row} * padded + c);
+      for (uint32_t h = 0; h < 2 && c + 4 * h < C; ++h) {
+        const uint32_t first = c + 4 * h;
+        const float32x4_t symbols = vcvtq_f32_s32(symbols_of(plan, entries, c, h));
+        float32x4_t x = vaddq_f32(symbols, vld1q_f32(plan.median + first));
+        x = vmulq_f32(x, vld1q_f32(plan.step + first));
+        x = vaddq_f32(x, vld1q_f32(plan.shift + first));
+        float* at = out + size_t{row} * C + first;
+        store_left(reinterpret_cast<int32_t*>(at), vreinterpretq_s32_f32(x), C - first);
+      }
+    }
+  }
+}
+
+// As dequantize_rows, to int32 symbols.
+inline void symbol_rows(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, int32_t* out) {
+  const uint32_t C = plan.channels, padded = padded_channels(C);
+  for (uint32_t row = 0; row < rows; ++row)
+    for (uint32_t c = 0; c < C; c += 8) {
+      const uint8x8_t entries = vld1_u8(bytes + size_t{row} * padded + c);
+      for (uint32_t h = 0; h < 2 && c + 4 * h < C; ++h)
+        store_left(out + size_t{row} * C + c + 4 * h, symbols_of(plan, entries, c, h), C - c - 4 * h);
+    }
+}
+
+// What entries_of_rows() saw.
+struct RowsSeen {
+  bool escapes;  // some entry is an escape
+  bool invalid;  // some value cannot be quantised
+};
+
+// Of the lanes that count.
+struct LanesSeen {
+  uint32x4_t escapes, invalid;
+};
+
+// Channels c to c + 3 of a row as entries; `at` is the row's first of them.
+template <RowType Type>
+inline uint32x4_t entries_of(const ChannelPlan& plan, const int32_t* at, uint32_t c, LanesSeen* seen) {
+  const uint32_t left = plan.channels - c;
+  const uint32x4_t inside = vcltq_u32(uint32x4_t{0, 1, 2, 3}, vdupq_n_u32(left));
+  int32x4_t symbols = load_left(at, left);
+  if (Type == kFloatRows) {
+    const float32x4_t x = vreinterpretq_f32_s32(symbols);
+    float32x4_t y = vmulq_f32(vsubq_f32(x, vld1q_f32(plan.shift + c)), vld1q_f32(plan.gain + c));
+    y = vrndnq_f32(vsubq_f32(y, vld1q_f32(plan.median + c)));
+    symbols = vcvtq_s32_f32(y);
+    const uint32x4_t valid = vcaltq_f32(y, vdupq_n_f32(1073741824.0f));  // |y| < 2^30, and no NaN
+    seen->invalid = vorrq_u32(seen->invalid, vbicq_u32(inside, valid));
+  }
+  const uint32x4_t escape = vld1q_u32(plan.escape + c);
+  const int32x4_t v = vsubq_s32(symbols, vld1q_s32(plan.offset + c));
+  const uint32x4_t entries = vminq_u32(vreinterpretq_u32_s32(v), escape);
+  seen->escapes = vorrq_u32(seen->escapes, vandq_u32(inside, vceqq_u32(entries, escape)));
+  return entries;
+}
+
+// float32 values or int32 symbols -> bytes [32][C16]; rows beyond `rows` stay as they are.
+template <RowType Type>
+inline RowsSeen entries_of_rows(const ChannelPlan& plan, const void* rows_in, uint32_t rows, uint8_t* bytes) {
+  const uint32_t C = plan.channels, padded = padded_channels(C);
+  LanesSeen seen = {vdupq_n_u32(0), vdupq_n_u32(0)};
+  for (uint32_t row = 0; row < rows; ++row) {
+    for (uint32_t c = 0; c < C; c += 8) {
+      const int32_t* at = static_cast<const int32_t*>(rows_in) + size_t{row} * C + c;
+      const uint32x4_t low = entries_of<Type>(plan, at, c, &seen);
+      const uint32x4_t high = c + 4 < C ? entries_of<Type>(plan, at + 4, c + 4, &seen) : vdupq_n_u32(0);
+      vst1_u8(bytes + size_t{row} * padded + c, vmovn_u16(vcombine_u16(vmovn_u32(low), vmovn_u32(high))));
+    }
+  }
+  return {vmaxvq_u32(seen.escapes) != 0, vmaxvq_u32(seen.invalid) != 0};
+}
+
+}  // namespace
+}  // namespace bince
+
+#endif  // BINCE_CODING_TILE_NEON_H_
