@@ -1,4 +1,5 @@
-// The golden cases of test/golden/factorized_model.json (float64 autograd) in every backend.
+// The golden cases of test/golden/factorized_model.json (float64 autograd) in every backend, and the integer
+// tables of cdf_tables.json.
 #include "test/native/entropy_case.h"
 #include "test/native/golden_json.h"
 
@@ -41,6 +42,46 @@ Case case_of(const Json& golden) {
   return c;
 }
 
+// An array of either form.
+template <typename T>
+std::vector<T> numbers_of(const Json& array) {
+  if (array.has("data")) return values_of<T>(array);
+  std::vector<T> numbers;
+  for (const Json& item : array.items) numbers.push_back(static_cast<T>(item.number));
+  return numbers;
+}
+
+// CompressAI's update(): offsets and lengths exactly, counts up to the last bits of tanh and exp.
+void check_rebuilt(const Json& in, const Json& expected) {
+  const int64_t C = size_of(in["quantiles"], 0);
+  const std::vector<int32_t> filters = {3, 3, 3, 3};
+  bince_factorized_options options = {};
+  options.struct_size = sizeof options;
+  const bince::Widths w = bince::make_widths(filters.data(), 4);
+  std::vector<float> params = packed(in, "", w, C), quantiles = values_of(in["quantiles"]);
+  std::vector<int32_t> offset(static_cast<size_t>(C)), start(offset.size() + 1), cdf;
+  Tensor given(params.data(), bince::kFloat32, {w.parameters, C});
+  Tensor solved(quantiles.data(), bince::kFloat32, {C, 3});
+  Tensor offsets(offset.data(), bince::kInt32, {C}), starts(start.data(), bince::kInt32, {C + 1});
+  const Context context("ref");
+  const DeviceLaunch launch(context, bince_tables_workspace());
+  CHECK_OK(bince_factorized_tables(context, &options, &given.tensor, &solved.tensor, BINCE_TAIL_COMPRESSAI,
+                                   &offsets.tensor, &starts.tensor, nullptr, launch));
+  cdf.resize(static_cast<size_t>(start.back()));
+  Tensor made(cdf.data(), bince::kInt32, {start.back()});
+  CHECK_OK(bince_factorized_tables(context, &options, &given.tensor, &solved.tensor, BINCE_TAIL_COMPRESSAI,
+                                   &offsets.tensor, &starts.tensor, &made.tensor, launch));
+  CHECK(offset == numbers_of<int32_t>(expected["offset"]));
+  const std::vector<int32_t> lengths = numbers_of<int32_t>(expected["cdf_length"]);
+  const std::vector<int32_t> rows = numbers_of<int32_t>(expected["quantized_cdf"]);
+  const size_t width = rows.size() / lengths.size();
+  for (size_t c = 0; c < lengths.size(); ++c) {
+    CHECK_EQ(start[c + 1] - start[c], lengths[c]);
+    for (int32_t e = 0; e < lengths[c]; ++e)
+      CHECK_NEAR(cdf[static_cast<size_t>(start[c] + e)], rows[c * width + static_cast<size_t>(e)], 2);
+  }
+}
+
 }  // namespace
 
 TEST(golden_values_in_every_backend) {
@@ -60,4 +101,27 @@ TEST(golden_values_in_every_backend) {
       CHECK_NEAR(relative_error(out.dparams, packed(expected, "d", c.widths_of(), c.C)), 0, 4e-5);
     }
   }
+}
+
+TEST(golden_integers_of_tables) {
+  const Json golden = read_golden("cdf_tables");
+  int exact = 0, rebuilt = 0;
+  for (const Json& item : golden["cases"].items) {
+    const Json& in = item["inputs"];
+    const Json& expected = item["expected"];
+    if (in.has("pmf")) {
+      std::vector<float> pmf = numbers_of<float>(in["pmf"]);
+      std::vector<int32_t> cdf(pmf.size() + 1);
+      Tensor given(pmf.data(), bince::kFloat32, {static_cast<int64_t>(pmf.size())});
+      Tensor made(cdf.data(), bince::kInt32, {static_cast<int64_t>(cdf.size())});
+      CHECK_OK(bince_pmf_to_cdf(&given.tensor, &made.tensor));
+      CHECK(cdf == numbers_of<int32_t>(expected["cdf"]));
+      ++exact;
+    } else {
+      check_rebuilt(in, expected);
+      ++rebuilt;
+    }
+  }
+  CHECK_EQ(exact, 5);
+  CHECK_EQ(rebuilt, 3);
 }

@@ -12,7 +12,7 @@
 
 namespace bince_test {
 
-// As much JSON as the file holds: objects, arrays, numbers, strings.
+// As much JSON as the file holds: objects, arrays, numbers, strings, booleans.
 struct Json {
   std::map<std::string, Json> members;
   std::vector<Json> items;
@@ -53,6 +53,9 @@ struct Parser {
       ++at;
     } else if (c == '"') {
       json.text = string();
+    } else if (c == 't' || c == 'f') {
+      json.number = c == 't';
+      at += c == 't' ? 4 : 5;
     } else {
       char* end = nullptr;
       json.number = std::strtod(source.c_str() + at, &end);
