@@ -2,6 +2,7 @@
 // that golden files decode there too, and the addon's file inspected, which takes a Node for AArch64 to load.
 import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
 import { checkAddonNeeds, checkNoWeakSymbols, exportedNames } from './check_objects.mjs';
 import { has, root, run } from './steps.mjs';
 
@@ -22,14 +23,25 @@ export async function checkAarch64(tally, configureAndBuild) {
     `-DBINCE_NODE_ADDON_API_DIR=${require('node-addon-api').include_dir}`,
   ];
   if (!(await configureAndBuild('aarch64', 'build-aarch64', options))) return;
-  // Tests of devices alone have nothing to run on here.
-  const programs = readdirSync(`${folder}/tests`).filter((name) => !/device/.test(name));
-  for (const name of programs.sort()) {
-    const emulated = ['-L', '/usr/aarch64-linux-gnu', `${folder}/tests/${name}`];
-    tally.add(`${name} (aarch64)`, await run('qemu-aarch64', emulated));
-  }
+  await runPrograms(tally);
   await checkNoWeakSymbols(tally, folder, prefix);
   await checkAddon(tally);
+}
+
+/** As many at a time as there are processors: emulation takes ten times as long. */
+async function runPrograms(tally) {
+  // Tests of devices alone have nothing to run on here.
+  const programs = readdirSync(`${folder}/tests`).filter((name) => !/device/.test(name));
+  const results = new Map();
+  const waiting = [...programs].sort();
+  const runSome = async () => {
+    for (let name = waiting.shift(); name; name = waiting.shift()) {
+      const emulated = ['-L', '/usr/aarch64-linux-gnu', `${folder}/tests/${name}`];
+      results.set(name, await run('qemu-aarch64', emulated));
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, runSome));
+  for (const name of programs.sort()) tally.add(`${name} (aarch64)`, results.get(name));
 }
 
 async function checkAddon(tally) {
