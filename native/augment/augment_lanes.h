@@ -1,4 +1,4 @@
-// The pixel operations over lanes: one template for both vector widths. The last vector of a row is partial:
+// The pixel operations over lanes: one template for all vector widths. The last vector of a row is partial:
 // loads and stores are masked, and what its other lanes compute is finite and thrown away.
 #ifndef BINCE_AUGMENT_AUGMENT_LANES_H_
 #define BINCE_AUGMENT_AUGMENT_LANES_H_
