@@ -9,6 +9,8 @@ constexpr int64_t kMaxSegment = 4096;
 constexpr int64_t kChunk = 2 * kTileSide;     // rows that share a packed q
 constexpr int64_t kBlockTiles = 24;           // more rows than that where columns are few: work for threads
 constexpr int64_t kMaxSpan = 24 * kTileSide;  // columns: a block is at most 7 MB
+// Symmetric calls sweep twice in any case: smaller blocks and operands leave room for kept ones.
+constexpr int64_t kMaxSymmetricSpan = 8 * kTileSide;
 constexpr int64_t kPackedFloats = 9 << 18;    // of one packed form of k: 9 MiB
 constexpr size_t kWorkspaceLimit = 64000000;  // bytes in all up to which blocks are kept
 
@@ -76,7 +78,8 @@ TilePlan plan_tiles(const TileOps& ops, const ContrastiveProblem& problem, uint3
   plan.segment = std::min(problem.dim, kMaxSegment);
   plan.segments = (problem.dim + plan.segment - 1) / plan.segment;
   const int64_t packed_span = std::max<int64_t>(kPackedFloats / plan.segment / kTileSide, 1) * kTileSide;
-  plan.span = std::min({kMaxSpan, packed_span, round_up(swept, kTileSide)});
+  const int64_t max_span = problem.has(BINCE_CONTRASTIVE_SYMMETRIC) ? kMaxSymmetricSpan : kMaxSpan;
+  plan.span = std::min({max_span, packed_span, round_up(swept, kTileSide)});
   plan.spans = (swept + plan.span - 1) / plan.span;
   plan.span_tiles = plan.span / kTileSide;
   const int64_t chunk = std::max(kChunk, std::min(packed_span, kBlockTiles / plan.span_tiles * kTileSide));
