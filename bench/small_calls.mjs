@@ -21,10 +21,10 @@ function spread(values) {
 
 /** One call both ways; null without the C side. */
 function overhead(name, call, abi, native, rounds, log) {
-  const calls = 1000;
+  const calls = 200; // few enough that most rounds are not interrupted
   const times = { js: [], c: [], extra: [] };
   // Until code is compiled and the heap has found its size.
-  for (let i = 0; i < 20 * calls; ++i) call();
+  for (let i = 0; i < 100 * calls; ++i) call();
   for (let round = -1; round < rounds; ++round) {
     const begin = performance.now();
     for (let i = 0; i < calls; ++i) call();
@@ -107,7 +107,7 @@ function decodeCases(channels, abi, rounds, log) {
 export default async function smallCalls({ quick = false, log = console.log } = {}) {
   const abi = openAbi(log);
   if (!abi) return [];
-  const rounds = quick ? 9 : 51;
+  const rounds = quick ? 51 : 251;
   return [
     contrastiveCase(1, 1, abi, rounds, log), // one pair costs nothing but the call itself
     contrastiveCase(64, 32, abi, rounds, log),
