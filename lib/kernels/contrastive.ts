@@ -88,6 +88,7 @@ export interface AsyncOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** The arrays of a small result (32 KiB) are views of an ArrayBuffer that other results share. */
 export interface InfoNCEResult {
   /** The regulariser included. */
   readonly loss: number;
@@ -107,10 +108,7 @@ export interface InfoNCEResult {
   readonly dbias?: number;
 }
 
-type Arguments = [
-  numbers: Float64Array,
-  q: Vectors,
-  k: Vectors,
+type Inputs = [
   queue: Vectors | undefined,
   positive: Int32Array | undefined,
   rowGroup: Int32Array | undefined,
@@ -119,6 +117,9 @@ type Arguments = [
   columnId: Int32Array | undefined,
   rowWeight: Float32Array | undefined,
   columnWeight: Float32Array | undefined,
+];
+
+type Results = [
   scalars: Float32Array,
   rowLoss: Float32Array,
   rowLse: Float32Array | undefined,
@@ -128,15 +129,41 @@ type Arguments = [
   dk: Float32Array | undefined,
 ];
 
+type Arguments = [numbers: Float64Array, q: Vectors, k: Vectors, ...Inputs, ...Results];
+
 declare module '../native.js' {
   interface NativeCalls {
     contrastiveSync(...call: Arguments): void;
     contrastiveAsync(...call: [...Arguments, cancel: Int32Array | undefined]): Promise<void>;
+    contrastivePackedSync(
+      numbers: Float64Array,
+      q: Vectors,
+      k: Vectors,
+      results: Float32Array,
+      ...inputs: Inputs | []
+    ): void;
   }
 }
 
-/** loss, regularizer, dscale, dbias of a synchronous call. */
-const scalars = new Float32Array(4);
+/**
+ * Results of up to so many floats are views of a common ArrayBuffer: to make one for each array takes longer than all
+ * else between JavaScript and a small call.
+ */
+const mostShared = 8192;
+const sharedBytes = 16 * mostShared;
+let shared = new ArrayBuffer(0);
+let sharedAt = 0;
+
+/** Floats that nothing was written to, and that no other result holds. */
+function sharedFloats(count: number): Float32Array {
+  if (sharedAt + 4 * count > shared.byteLength) {
+    shared = Buffer.allocUnsafeSlow(sharedBytes).buffer;
+    sharedAt = 0;
+  }
+  const floats = new Float32Array(shared, sharedAt, count);
+  sharedAt += 4 * count;
+  return floats;
+}
 
 /**
  * InfoNCE of queries q [N, D] against keys k [M, D]: -log softmax of each row's positive over the columns, and the
@@ -160,9 +187,20 @@ export function infoNCESync(
 }
 
 function infoNCEOfArraysSync(q: Vectors, k: Vectors, options: InfoNCEOptions): InfoNCEResult {
-  const call = prepare(q, k, options, scalars);
-  native().contrastiveSync(...call);
-  return collect(call, options);
+  const sizes = checkSizes(q, k, options);
+  const inputs = checkInputs(sizes, options);
+  const numbers = contrastiveNumbers(options, sizes.rows, sizes.keys, sizes.queued);
+  const lengths = resultLengths(sizes, options);
+  const floats = 4 + sizes.rows + lengths.rowLse + 2 * lengths.columns + lengths.dq + lengths.dk;
+  if (floats > mostShared) {
+    const results = makeResults(sizes.rows, lengths);
+    native().contrastiveSync(numbers, q, k, ...(inputs ?? noInputs), ...results);
+    return collect(results, options);
+  }
+  const room = sharedFloats(floats); // the call writes them all
+  if (inputs) native().contrastivePackedSync(numbers, q, k, room, ...inputs);
+  else native().contrastivePackedSync(numbers, q, k, room);
+  return collect(partsOf(room, sizes.rows, lengths), options);
 }
 
 /** {@link infoNCESync} on bince's own thread. The arrays must not change until the promise settles. */
@@ -192,43 +230,104 @@ function infoNCEOfArrays(
   options: InfoNCEOptions & AsyncOptions,
 ): Promise<InfoNCEResult> {
   return withCancel(options?.signal, async (cancel) => {
-    const call = prepare(q, k, options, new Float32Array(4));
-    await native().contrastiveAsync(...call, cancel);
-    return collect(call, options);
+    const sizes = checkSizes(q, k, options);
+    const inputs = checkInputs(sizes, options) ?? noInputs;
+    const results = makeResults(sizes.rows, resultLengths(sizes, options));
+    const numbers = contrastiveNumbers(options, sizes.rows, sizes.keys, sizes.queued);
+    await native().contrastiveAsync(numbers, q, k, ...inputs, ...results, cancel);
+    return collect(results, options);
   });
 }
 
-function prepare(q: Vectors, k: Vectors, options: InfoNCEOptions, four: Float32Array): Arguments {
+interface Sizes {
+  readonly rows: number;
+  readonly keys: number;
+  readonly queued: number;
+  readonly dim: number;
+}
+
+function checkSizes(q: Vectors, k: Vectors, options: InfoNCEOptions): Sizes {
   if (typeof options !== 'object' || options === null) invalidArgument('options', 'an object', options);
-  const { dim, queue, groups, ids } = options;
+  const { dim, queue } = options;
   if (!Number.isInteger(dim) || dim < 1) invalidArgument('dim', 'a positive integer', dim);
   const rows = countRows('q', q, dim, 'rows', options.rows);
   const keys = countRows('k', k, dim, 'columns', options.columns);
   const queued = queue === undefined ? 0 : countRows('queue', queue, dim, 'queue rows', undefined);
   if (k.constructor !== q.constructor) invalidArgument('k', `a ${q.constructor.name} as q`, k);
+  return { rows, keys, queued, dim };
+}
+
+const noInputs: Inputs = [
+  undefined,
+  undefined,
+  undefined,
+  undefined,
+  undefined,
+  undefined,
+  undefined,
+  undefined,
+];
+
+/** What there is beside q and k, checked; undefined for nothing. */
+function checkInputs({ rows, keys, queued }: Sizes, options: InfoNCEOptions): Inputs | undefined {
+  const { queue, positive, groups, ids, rowWeight, columnWeight } = options;
+  if ((queue ?? positive ?? groups ?? ids ?? rowWeight ?? columnWeight) === undefined) return undefined;
   const columns = keys + queued;
-  const sigmoid = options.denominator === 'sigmoid';
-  const numbers = contrastiveNumbers(options, rows, keys, queued);
-  const symmetric = options.symmetric === true;
   return [
-    numbers,
-    q,
-    k,
     queue,
-    checkArray('positive', options.positive, Int32Array, rows),
+    checkArray('positive', positive, Int32Array, rows),
     checkArray('groups.rows', groups?.rows, Int32Array, rows),
     checkArray('groups.columns', groups?.columns, Int32Array, columns),
     checkArray('ids.rows', ids?.rows, Int32Array, rows),
     checkArray('ids.columns', ids?.columns, Int32Array, columns),
-    checkArray('rowWeight', options.rowWeight, Float32Array, rows),
-    checkArray('columnWeight', options.columnWeight, Float32Array, columns),
-    four,
+    checkArray('rowWeight', rowWeight, Float32Array, rows),
+    checkArray('columnWeight', columnWeight, Float32Array, columns),
+  ];
+}
+
+/** Elements of the results that not every call has, 0 where they are not wanted. */
+interface Lengths {
+  readonly rowLse: number;
+  readonly columns: number;
+  readonly dq: number;
+  readonly dk: number;
+}
+
+function resultLengths({ rows, keys, queued, dim }: Sizes, options: InfoNCEOptions): Lengths {
+  return {
+    rowLse: options.denominator === 'sigmoid' ? 0 : rows,
+    columns: options.symmetric === true ? keys + queued : 0,
+    dq: wants(options, 'q') ? rows * dim : 0,
+    dk: wants(options, 'k') ? keys * dim : 0,
+  };
+}
+
+function makeResults(rows: number, { rowLse, columns, dq, dk }: Lengths): Results {
+  return [
+    new Float32Array(4),
     new Float32Array(rows),
-    sigmoid ? undefined : new Float32Array(rows),
-    symmetric ? new Float32Array(columns) : undefined,
-    symmetric ? new Float32Array(columns) : undefined,
-    wants(options, 'q') ? new Float32Array(rows * dim) : undefined,
-    wants(options, 'k') ? new Float32Array(keys * dim) : undefined,
+    rowLse ? new Float32Array(rowLse) : undefined,
+    columns ? new Float32Array(columns) : undefined,
+    columns ? new Float32Array(columns) : undefined,
+    dq ? new Float32Array(dq) : undefined,
+    dk ? new Float32Array(dk) : undefined,
+  ];
+}
+
+/** The results as a packed call leaves them; the four numbers are the beginning of `room`. */
+function partsOf(room: Float32Array, rows: number, { rowLse, columns, dq, dk }: Lengths): Results {
+  const { buffer, byteOffset } = room;
+  const lse = byteOffset + 4 * (4 + rows);
+  const ofColumns = lse + 4 * rowLse;
+  const gradients = ofColumns + 8 * columns;
+  return [
+    room,
+    new Float32Array(buffer, byteOffset + 16, rows),
+    rowLse ? new Float32Array(buffer, lse, rowLse) : undefined,
+    columns ? new Float32Array(buffer, ofColumns, columns) : undefined,
+    columns ? new Float32Array(buffer, ofColumns + 4 * columns, columns) : undefined,
+    dq ? new Float32Array(buffer, gradients, dq) : undefined,
+    dk ? new Float32Array(buffer, gradients + 4 * dq, dk) : undefined,
   ];
 }
 
@@ -262,20 +361,28 @@ function checkArray<T extends Int32Array | Float32Array>(
   return data;
 }
 
-function collect(call: Arguments, options: InfoNCEOptions): InfoNCEResult {
-  const four = call[11];
-  const [rowLse, columnLoss, columnLse, dq, dk] = [call[13], call[14], call[15], call[16], call[17]];
-  const result: { -readonly [K in keyof InfoNCEResult]: InfoNCEResult[K] } = {
-    loss: four[0]!,
-    regularizer: four[1]!,
-    rowLoss: call[12],
-  };
+function collect(results: Results, options: InfoNCEOptions): InfoNCEResult {
+  const scalars = results[0];
+  const loss = scalars[0]!;
+  const regularizer = scalars[1]!;
+  const rowLoss = results[1];
+  const rowLse = results[2];
+  const columnLoss = results[3];
+  const columnLse = results[4];
+  const dq = results[5];
+  const dk = results[6];
+  const dscale = wants(options, 'scale') ? scalars[2]! : undefined;
+  const dbias = wants(options, 'bias') ? scalars[3]! : undefined;
+  // The usual results at once: properties that are added one by one take as long as all the rest.
+  if (rowLse && !columnLoss && dq && dk && dscale !== undefined && dbias !== undefined)
+    return { loss, regularizer, rowLoss, rowLse, dq, dk, dscale, dbias };
+  const result: { -readonly [K in keyof InfoNCEResult]: InfoNCEResult[K] } = { loss, regularizer, rowLoss };
   if (rowLse) result.rowLse = rowLse;
   if (columnLoss) result.columnLoss = columnLoss;
   if (columnLse) result.columnLse = columnLse;
   if (dq) result.dq = dq;
   if (dk) result.dk = dk;
-  if (wants(options, 'scale')) result.dscale = four[2]!;
-  if (wants(options, 'bias')) result.dbias = four[3]!;
+  if (dscale !== undefined) result.dscale = dscale;
+  if (dbias !== undefined) result.dbias = dbias;
   return result;
 }

@@ -2,11 +2,16 @@
 import { invalidArgument } from '../errors.js';
 import type { Denominator, GradientName, InfoNCEOptions } from './contrastive.js';
 
-const denominators: Record<Denominator, number> = { all: 0, negatives: 1, each: 2, sigmoid: 3 };
+const denominators: ReadonlyMap<string, number> = new Map<Denominator, number>([
+  ['all', 0],
+  ['negatives', 1],
+  ['each', 2],
+  ['sigmoid', 3],
+]);
 const flags = { symmetric: 1, cosine: 2, excludeDiagonal: 4, ownKey: 8, sum: 16, unchecked: 32, tf32: 64 };
 
 /** The numbers of a call, in the order that native/addon/contrastive_addon.cc reads; copied there at once. */
-const numbers = new Float64Array(15);
+const numbers = new Float64Array(17);
 
 /** The numbers of a call, checked; the array is reused by the next call. */
 export function contrastiveNumbers(
@@ -15,12 +20,12 @@ export function contrastiveNumbers(
   keys: number,
   queued: number,
 ): Float64Array {
-  const denominator = options.denominator ?? 'all';
-  if (!Object.hasOwn(denominators, denominator))
-    invalidArgument('denominator', "'all', 'negatives', 'each' or 'sigmoid'", denominator);
+  const denominator = denominators.get(options.denominator ?? 'all');
+  if (denominator === undefined)
+    invalidArgument('denominator', "'all', 'negatives', 'each' or 'sigmoid'", options.denominator);
   const reduction = options.reduction ?? 'mean';
   if (reduction !== 'mean' && reduction !== 'sum') invalidArgument('reduction', "'mean' or 'sum'", reduction);
-  numbers[0] = denominators[denominator];
+  numbers[0] = denominator;
   numbers[1] =
     (options.symmetric ? flags.symmetric : 0) |
     (options.cosine ? flags.cosine : 0) |
@@ -45,6 +50,8 @@ export function contrastiveNumbers(
   numbers[12] = options.dim;
   numbers[13] = wants(options, 'scale') ? 1 : 0;
   numbers[14] = wants(options, 'bias') ? 1 : 0;
+  numbers[15] = wants(options, 'q') ? 1 : 0;
+  numbers[16] = wants(options, 'k') ? 1 : 0;
   return numbers;
 }
 

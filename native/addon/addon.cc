@@ -70,13 +70,15 @@ AlignedBuffer::~AlignedBuffer() {
 bool view_of(Napi::Value value, const char* name, napi_typedarray_type type, const char* type_name,
              void** data, size_t* size) {
   Napi::Env env = value.Env();
-  if (value.IsUndefined() || value.IsNull()) return true;
   napi_typedarray_type received = napi_int8_array;
-  if (value.IsTypedArray()) {
-    if (napi_get_typedarray_info(env, value, &received, size, data, nullptr, nullptr) == napi_ok &&
-        received == type)
-      return true;
-  } else if (storage_or_null(value)) {
+  // One question where the answer is what it is nearly always.
+  const bool is_array =
+      napi_get_typedarray_info(env, value, &received, size, data, nullptr, nullptr) == napi_ok;
+  if (is_array && received == type) return true;
+  *data = nullptr;
+  *size = 0;
+  if (value.IsUndefined() || value.IsNull()) return true;
+  if (!is_array && storage_or_null(value)) {
     const Storage* storage = storage_of(value, name);
     if (!storage) return false;
     constexpr napi_typedarray_type kTypes[kStorageTypes] = {napi_float32_array, napi_int32_array,

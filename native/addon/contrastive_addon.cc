@@ -19,6 +19,8 @@ namespace {
 class ThreadWorkspace {
  public:
   ~ThreadWorkspace() { std::free(data_); }
+  void* data() const { return data_; }
+  size_t bytes() const { return bytes_; }
   // 64-byte aligned room, or null if memory ran out.
   void* room(size_t bytes) {
     if (bytes <= bytes_) return data_;
@@ -54,6 +56,8 @@ enum Number {
   kDim,
   kGradScale,  // 1: dscale is wanted
   kGradBias,
+  kGradQ,  // of packed calls alone
+  kGradK,
   kNumbers
 };
 
@@ -95,12 +99,19 @@ struct Call {
   bool backward = false;
 
   bool read(const Napi::CallbackInfo& info);
+  // Reads the arguments of a packed call, see contrastive_packed_sync().
+  bool read_packed(const Napi::CallbackInfo& info);
   // Holds the memory of tensors, which may be disposed of while the call waits for its turn.
   void hold(const Napi::CallbackInfo& info);
   bince_status run(bince_context* context, const int32_t* cancel);
 
  private:
   bool read_numbers(const Napi::CallbackInfo& info);
+  bool read_inputs(const Napi::CallbackInfo& info);
+  // scalars: 4 floats
+  void place_scalars(float* scalars);
+  // The argument at the slot, which is undefined where it is beyond the end.
+  napi_value argument(const Napi::CallbackInfo& info, int slot) const;
   const bince_tensor* tensor(int slot, void* data, bince_dtype dtype, int ndim, int64_t rows, int64_t dim);
   const bince_tensor* device_tensor(const Napi::Value& value, int slot, const char* name, bince_dtype dtype,
                                     int ndim, int64_t rows, int64_t dim, bool* ok);
@@ -113,6 +124,8 @@ struct Call {
   const bince_tensor* vector(const Napi::CallbackInfo& info, int slot, const char* name, bince_dtype dtype,
                              int64_t rows, bool* ok);
   int64_t rows_ = 0, keys_ = 0, queued_ = 0, dim_ = 0;
+  bool grad_scale_ = false, grad_bias_ = false, grad_q_ = false, grad_k_ = false;
+  bool packed_ = false;
   std::shared_ptr<DeviceMemory> device_;      // where q lies, and the call runs; null: the CPU
   std::vector<int> copied_;                   // on a device: slots whose tensor is in host memory
   std::vector<std::shared_ptr<void>> holds_;  // see hold()
@@ -165,21 +178,30 @@ const bince_tensor* Call::device_tensor(const Napi::Value& value, int slot, cons
   return &tensors[slot];
 }
 
+napi_value Call::argument(const Napi::CallbackInfo& info, int slot) const {
+  const size_t position = static_cast<size_t>(packed_ && slot > kK ? slot + 1 : slot);
+  return position < info.Length() ? static_cast<napi_value>(info[position]) : nullptr;
+}
+
 // Asks N-API once: reading a typed array is most of what a small call costs.
 const bince_tensor* Call::matrix(const Napi::CallbackInfo& info, int slot, const char* name, int64_t rows,
                                  bool input, bool* ok) {
-  const Napi::Value value = info[static_cast<size_t>(slot)];
-  if (!*ok || value.IsUndefined() || value.IsNull()) return nullptr;
+  const napi_value given = argument(info, slot);
+  if (!*ok || !given) return nullptr;
   napi_typedarray_type type = napi_int8_array;
   void* data = nullptr;
   size_t size = 0;
-  if (value.IsExternal()) {
-    const Storage* storage = storage_or_null(value);
-    const bool halves = input && storage && storage->type == StorageType::kBfloat16;
-    return device_tensor(value, slot, name, halves ? kBfloat16 : kFloat32, 2, rows, dim_, ok);
-  }
   const bool is_array =
-      napi_get_typedarray_info(info.Env(), value, &type, &size, &data, nullptr, nullptr) == napi_ok;
+      napi_get_typedarray_info(info.Env(), given, &type, &size, &data, nullptr, nullptr) == napi_ok;
+  if (!is_array) {
+    const Napi::Value value(info.Env(), given);
+    if (value.IsUndefined() || value.IsNull()) return nullptr;
+    if (value.IsExternal()) {
+      const Storage* storage = storage_or_null(value);
+      const bool halves = input && storage && storage->type == StorageType::kBfloat16;
+      return device_tensor(value, slot, name, halves ? kBfloat16 : kFloat32, 2, rows, dim_, ok);
+    }
+  }
   const bool bfloat16 = input && type == napi_uint16_array;
   if (!is_array || !(bfloat16 || type == napi_float32_array))
     *ok =
@@ -192,8 +214,10 @@ const bince_tensor* Call::matrix(const Napi::CallbackInfo& info, int slot, const
 template <typename T>
 const bince_tensor* Call::vector(const Napi::CallbackInfo& info, int slot, const char* name,
                                  bince_dtype dtype, int64_t rows, bool* ok) {
-  const Napi::Value value = info[static_cast<size_t>(slot)];
-  if (!*ok || value.IsUndefined() || value.IsNull()) return nullptr;
+  const napi_value given = argument(info, slot);
+  if (!*ok || !given) return nullptr;
+  const Napi::Value value(info.Env(), given);
+  if (value.IsUndefined() || value.IsNull()) return nullptr;
   if (device_ && value.IsExternal()) return device_tensor(value, slot, name, dtype, 1, rows, 1, ok);
   View<T> view;
   *ok = read_view(value, name, &view);
@@ -222,21 +246,23 @@ bool Call::read_numbers(const Napi::CallbackInfo& info) {
   keys_ = static_cast<int64_t>(n[kKeys]);
   queued_ = static_cast<int64_t>(n[kQueued]);
   dim_ = static_cast<int64_t>(n[kDim]);
-  View<float> scalars;
-  if (!read_view(info[kScalars], "scalars", &scalars)) return false;
-  if (scalars.size != 4) return wrong_length(info.Env(), "scalars", 4, scalars.size);
+  grad_scale_ = n[kGradScale] != 0;
+  grad_bias_ = n[kGradBias] != 0;
+  grad_q_ = n[kGradQ] != 0;
+  grad_k_ = n[kGradK] != 0;
   results = {};
   results.struct_size = sizeof results;
-  results.loss = tensor(kArguments, scalars.data, kFloat32, 1, 1, 1);
-  results.regularizer = tensor(kArguments + 1, scalars.data + 1, kFloat32, 1, 1, 1);
-  if (n[kGradScale] != 0) results.dscale = tensor(kArguments + 2, scalars.data + 2, kFloat32, 1, 1, 1);
-  if (n[kGradBias] != 0) results.dbias = tensor(kArguments + 3, scalars.data + 3, kFloat32, 1, 1, 1);
   return true;
 }
 
-bool Call::read(const Napi::CallbackInfo& info) {
-  if (const Storage* q = storage_or_null(info[kQ])) device_ = q->device;
-  if (!read_numbers(info)) return false;
+void Call::place_scalars(float* scalars) {
+  results.loss = tensor(kArguments, scalars, kFloat32, 1, 1, 1);
+  results.regularizer = tensor(kArguments + 1, scalars + 1, kFloat32, 1, 1, 1);
+  if (grad_scale_) results.dscale = tensor(kArguments + 2, scalars + 2, kFloat32, 1, 1, 1);
+  if (grad_bias_) results.dbias = tensor(kArguments + 3, scalars + 3, kFloat32, 1, 1, 1);
+}
+
+bool Call::read_inputs(const Napi::CallbackInfo& info) {
   const int64_t columns = keys_ + queued_;
   bool ok = true;
   problem.q = matrix(info, kQ, "q", rows_, true, &ok);
@@ -249,6 +275,18 @@ bool Call::read(const Napi::CallbackInfo& info) {
   problem.column_id = vector<int32_t>(info, kColumnId, "ids.columns", kInt32, columns, &ok);
   problem.row_weight = vector<float>(info, kRowWeight, "rowWeight", kFloat32, rows_, &ok);
   problem.column_weight = vector<float>(info, kColumnWeight, "columnWeight", kFloat32, columns, &ok);
+  return ok;
+}
+
+bool Call::read(const Napi::CallbackInfo& info) {
+  if (const Storage* q = storage_or_null(info[kQ])) device_ = q->device;
+  if (!read_numbers(info)) return false;
+  View<float> scalars;
+  if (!read_view(info[kScalars], "scalars", &scalars)) return false;
+  if (scalars.size != 4) return wrong_length(info.Env(), "scalars", 4, scalars.size);
+  place_scalars(scalars.data);
+  const int64_t columns = keys_ + queued_;
+  bool ok = read_inputs(info);
   results.row_loss = vector<float>(info, kRowLoss, "rowLoss", kFloat32, rows_, &ok);
   results.row_lse = vector<float>(info, kRowLse, "rowLse", kFloat32, rows_, &ok);
   results.column_loss = vector<float>(info, kColumnLoss, "columnLoss", kFloat32, columns, &ok);
@@ -257,6 +295,39 @@ bool Call::read(const Napi::CallbackInfo& info) {
   results.dk = matrix(info, kDk, "dk", keys_, false, &ok);
   backward = results.dq || results.dk || results.dscale || results.dbias;
   return ok;
+}
+
+bool Call::read_packed(const Napi::CallbackInfo& info) {
+  packed_ = true;
+  View<float> room;
+  if (!read_numbers(info) || !read_view(info[kK + 1], "results", &room) || !read_inputs(info)) return false;
+  const bool sigmoid = problem.denominator == BINCE_DENOMINATOR_SIGMOID;
+  const bool symmetric = problem.flags & BINCE_CONTRASTIVE_SYMMETRIC;
+  const int64_t columns = keys_ + queued_;
+  const struct {
+    int slot;
+    const bince_tensor** result;
+    bool wanted;
+    int64_t rows, dim;
+  } parts[] = {{kRowLoss, &results.row_loss, true, rows_, 1},
+               {kRowLse, &results.row_lse, !sigmoid, rows_, 1},
+               {kColumnLoss, &results.column_loss, symmetric, columns, 1},
+               {kColumnLse, &results.column_lse, symmetric, columns, 1},
+               {kDq, &results.dq, grad_q_, rows_, dim_},
+               {kDk, &results.dk, grad_k_, keys_, dim_}};
+  int64_t needed = 4;
+  for (const auto& part : parts) needed += part.wanted ? part.rows * part.dim : 0;
+  if (room.size != static_cast<size_t>(needed)) return wrong_length(info.Env(), "results", needed, room.size);
+  place_scalars(room.data);
+  float* next = room.data + 4;
+  for (const auto& part : parts) {
+    if (!part.wanted) continue;
+    *part.result =
+        tensor(part.slot, next, kFloat32, part.dim == 1 && part.slot < kDq ? 1 : 2, part.rows, part.dim);
+    next += part.rows * part.dim;
+  }
+  backward = results.dq || results.dk || results.dscale || results.dbias;
+  return true;
 }
 
 void Call::hold(const Napi::CallbackInfo& info) {
@@ -272,8 +343,13 @@ bince_status Call::start(bince_context* context, const bince_launch& launch) {
 bince_status Call::run(bince_context* context, const int32_t* cancel) {
   if (device_) return run_on_device(cancel);
   static thread_local ThreadWorkspace workspace;
+  // Most calls have the size of the last one, or a smaller one; the call itself tells where that is too
+  // little.
+  bince_status status = BINCE_BUFFER_TOO_SMALL;
+  if (workspace.data()) status = start(context, {nullptr, workspace.data(), workspace.bytes(), cancel});
+  if (status != BINCE_BUFFER_TOO_SMALL) return status;
   size_t bytes = 0;
-  const bince_status status = bince_contrastive_workspace(
+  status = bince_contrastive_workspace(
       context, &problem, backward ? BINCE_CONTRASTIVE_FORWARD_BACKWARD : BINCE_CONTRASTIVE_FORWARD, &bytes);
   if (status != BINCE_OK) return status;
   // Without memory the call below says how much it needs.
@@ -341,6 +417,20 @@ Napi::Value contrastive_sync(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
+// contrastivePackedSync(numbers, q, k, results, then the arguments from queue to columnWeight, of which the
+// last may be left out): fills `results`, a Float32Array of exactly the results wanted, one after the other:
+// loss, regularizer, dscale, dbias, then rowLoss, rowLse, columnLoss, columnLse, dq, dk.  Small calls are
+// mostly arguments.
+Napi::Value contrastive_packed_sync(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  bince_context* context = context_of(env);
+  Call call;
+  if (!context || !call.read_packed(info)) return env.Undefined();
+  const bince_status status = call.run(context, nullptr);
+  if (status != BINCE_OK) throw_status(env, status);
+  return Napi::Value();
+}
+
 Napi::Value contrastive_async(const Napi::CallbackInfo& info) {
   auto job = std::make_unique<ContrastiveJob>();
   if (!job->call.read(info)) return info.Env().Undefined();
@@ -353,6 +443,7 @@ Napi::Value contrastive_async(const Napi::CallbackInfo& info) {
 
 void register_contrastive(Napi::Env env, Napi::Object exports) {
   exports.Set("contrastiveSync", Napi::Function::New(env, contrastive_sync));
+  exports.Set("contrastivePackedSync", Napi::Function::New(env, contrastive_packed_sync));
   exports.Set("contrastiveAsync", Napi::Function::New(env, contrastive_async));
 }
 

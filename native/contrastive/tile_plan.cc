@@ -9,8 +9,10 @@ constexpr int64_t kMaxSegment = 4096;
 constexpr int64_t kChunk = 2 * kTileSide;     // rows that share a packed q
 constexpr int64_t kBlockTiles = 24;           // more rows than that where columns are few: work for threads
 constexpr int64_t kMaxSpan = 24 * kTileSide;  // columns: a block is at most 7 MB
+// Symmetric calls sweep twice in any case: smaller blocks and operands leave room for kept ones.
+constexpr int64_t kMaxSymmetricSpan = 8 * kTileSide;
 constexpr int64_t kPackedFloats = 9 << 18;    // of one packed form of k: 9 MiB
-constexpr size_t kWorkspaceLimit = size_t{62} << 20;  // blocks are kept as long as they fit in this
+constexpr size_t kWorkspaceLimit = 64000000;  // bytes in all up to which blocks are kept
 
 int64_t round_up(int64_t value, int64_t unit) {
   return (value + unit - 1) / unit * unit;
@@ -76,7 +78,8 @@ TilePlan plan_tiles(const TileOps& ops, const ContrastiveProblem& problem, uint3
   plan.segment = std::min(problem.dim, kMaxSegment);
   plan.segments = (problem.dim + plan.segment - 1) / plan.segment;
   const int64_t packed_span = std::max<int64_t>(kPackedFloats / plan.segment / kTileSide, 1) * kTileSide;
-  plan.span = std::min({kMaxSpan, packed_span, round_up(swept, kTileSide)});
+  const int64_t max_span = problem.has(BINCE_CONTRASTIVE_SYMMETRIC) ? kMaxSymmetricSpan : kMaxSpan;
+  plan.span = std::min({max_span, packed_span, round_up(swept, kTileSide)});
   plan.spans = (swept + plan.span - 1) / plan.span;
   plan.span_tiles = plan.span / kTileSide;
   const int64_t chunk = std::max(kChunk, std::min(packed_span, kBlockTiles / plan.span_tiles * kTileSide));
@@ -91,7 +94,7 @@ TilePlan plan_tiles(const TileOps& ops, const ContrastiveProblem& problem, uint3
   if (call == BINCE_CONTRASTIVE_FORWARD_BACKWARD && !plan.single_sweep) {
     TileMemory memory;
     Workspace workspace;
-    carve_block_arrays(&workspace, plan, &memory);
+    carve_tiles(&workspace, problem, plan, &memory);
     const size_t left = workspace.used < kWorkspaceLimit ? kWorkspaceLimit - workspace.used : 0;
     plan.kept_blocks =
         std::min(static_cast<int64_t>(left / (plan.block_floats * sizeof(float))), plan.chunks * plan.spans);

@@ -217,6 +217,27 @@ describe('facts about the losses', () => {
 });
 
 describe('calls', () => {
+  it('keep small results apart, whatever is wanted of them', async () => {
+    const [n, m, dim] = [5, 7, 3];
+    const [q, k, queue] = [normal(1, n * dim), normal(2, m * dim), normal(3, 4 * dim)];
+    const settings: Partial<InfoNCEOptions>[] = [
+      {},
+      { symmetric: true, cosine: true },
+      { denominator: 'sigmoid', gradients: ['k'] },
+      { gradients: false, queue },
+      { gradients: ['q', 'bias'], rowWeight: new Float32Array(n).fill(2) },
+      { gradients: ['scale'], positive: Int32Array.from([3, -1, 0, 6, 2]) },
+    ];
+    // More than one piece of the memory that small results share.
+    const calls = Array.from({ length: 2000 }, (_, i) => settings[i % settings.length]!);
+    const results = calls.map((setting) => infoNCESync(q, k, { dim, ...setting }));
+    const alone = await Promise.all(settings.map((setting) => infoNCE(q, k, { dim, ...setting })));
+    for (const [i, result] of results.entries()) expect(result).toEqual(alone[i % settings.length]);
+    const large = normal(4, 128 * 40);
+    const { dq } = infoNCESync(large, large, { dim: 40 });
+    expect(dq!.buffer.byteLength).toBe(dq!.byteLength);
+  });
+
   const q = normal(1, 6 * 4);
   const k = normal(2, 6 * 4);
 
