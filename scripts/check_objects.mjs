@@ -10,7 +10,7 @@ const kAllowed = /^(libstdc\+\+|libm|libgcc_s|libpthread|libdl|libc|ld-linux-x86
 
 function* objects(folder) {
   for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
-    if (/_avx(2|512|512_bf16)\.cc\.o$/.test(entry.name)) yield join(entry.parentPath, entry.name);
+    if (/_avx(2|512|512_vnni)\.cc\.o$/.test(entry.name)) yield join(entry.parentPath, entry.name);
   }
 }
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "native/core/cpu_features.h"
 #include "native/core/status.h"
 #include "native/core/thread_pool.h"
 
@@ -37,6 +38,8 @@ void denormalize_task(TiledRun* run, int64_t i) {
   const bool is_q = i < q_tasks;
   const int64_t count = is_q ? run->problem->rows : run->problem->keys;
   const int64_t begin = (is_q ? i : i - q_tasks) * kNormRows, end = std::min(count, begin + kNormRows);
+  if (run->plan.fixed && is_q) add_positives_to_dq(run, begin, end);
+  if (run->plan.fixed && !is_q) add_positives_to_dk(run, begin, end);
   run->ops->denormalize(is_q ? run->problem->q : run->problem->k,
                         is_q ? run->memory.row.inverse_norm : run->memory.column.inverse_norm, begin, end,
                         is_q ? run->results->dq : run->results->dk);
@@ -180,6 +183,7 @@ bince_status run_tiled(const TileOps& ops, const Run& run, const ContrastiveProb
   prepare_contrastive(problem, &tiled.memory.prepared);
   tiled.terms = tile_terms(problem, tiled.memory);
   if (problem.has(BINCE_CONTRASTIVE_COSINE)) find_norms(&tiled);
+  if (tiled.plan.fixed) std::fill_n(tiled.memory.positive_gradient, problem.rows, 0.0f);
   reset_all(&tiled);
   if (problem.first_column) own_key_forward(&tiled);
   if (tiled.plan.single_sweep) {
@@ -249,12 +253,26 @@ const ContrastiveOps& tiled_ops() {
 }  // namespace
 
 #if defined(BINCE_X86)
+namespace {
+
+// Those of AVX-512, with products of bfloat16 rows in fixed point.
+const TileOps& tile_ops_avx512_vnni() {
+  static const TileOps ops = [] {
+    TileOps all = tile_ops_avx512();
+    all.fixed = &fixed_ops_avx512_vnni();
+    return all;
+  }();
+  return ops;
+}
+
+}  // namespace
+
 const ContrastiveOps& contrastive_ops_avx2() {
   return tiled_ops<tile_ops_avx2>();
 }
 
 const ContrastiveOps& contrastive_ops_avx512() {
-  return tiled_ops<tile_ops_avx512>();
+  return cpu_features().avx512_vnni ? tiled_ops<tile_ops_avx512_vnni>() : tiled_ops<tile_ops_avx512>();
 }
 #endif
 
