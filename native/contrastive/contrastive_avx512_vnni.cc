@@ -105,7 +105,8 @@ float pack_rows(const ContrastiveRows& rows, const float* inverse_norm, int64_t 
   return v_largest(_mm512_sqrt_ps(largest));
 }
 
-// sum + a . b, word by word.  Not the intrinsic: GCC 12 copies and spills its accumulators in a loop over many.
+// sum + a . b, word by word.  Not the intrinsic: GCC 12 copies and spills its accumulators in a loop over
+// many.
 BINCE_INLINE IntVec add_dots(IntVec sum, IntVec a, IntVec b) {
   __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
   return sum;
@@ -269,21 +270,32 @@ void quantize_tile(const Tile& tile, float row_room, float column_room, float ga
   _mm_setcsr(saved);
 }
 
+// Three lines of each of the pairs of rows that a register tile spans.
+BINCE_INLINE void fetch(const float* next) {
+  for (int pair = 0; pair < kTileRows / 2; ++pair)
+    for (int line = 0; line < 3; ++line)
+      _mm_prefetch(reinterpret_cast<const char*>(next + pair * kPairWords + line * kLanes), _MM_HINT_T1);
+}
+
 void multiply_rows(const Tile& tile, const float* row_unit, const uint32_t* panel, int32_t width, float* out,
-                   int64_t stride, bool accumulate) {
+                   int64_t stride, bool accumulate, const float* next) {
   const uint32_t* words = reinterpret_cast<const uint32_t*>(tile.values);
-  for (int64_t row = 0; row < tile.rows; row += kTileRows)
+  for (int64_t row = 0; row < tile.rows; row += kTileRows) {
+    if (next) fetch(next + row / 2 * kPairWords);
     micro_kernel<kByRows>((tile.columns + 1) / 2, words + row / 2 * kPairWords, panel, row_unit + row,
                           out + row * stride, stride, accumulate, smaller(kTileRows, tile.rows - row), width);
+  }
 }
 
 void multiply_columns(const Tile& tile, int32_t columns, const float* column_unit, const uint32_t* panel,
-                      int32_t width, float* out, int64_t stride, bool accumulate) {
+                      int32_t width, float* out, int64_t stride, bool accumulate, const float* next) {
   const uint32_t* words = reinterpret_cast<const uint32_t*>(tile.values) + kTileSide;
-  for (int64_t column = 0; column < columns; column += kTileRows)
+  for (int64_t column = 0; column < columns; column += kTileRows) {
+    if (next) fetch(next + column / 2 * kPairWords);
     micro_kernel<kByColumns>((tile.rows + 1) / 2, words + column, panel, column_unit + column,
                              out + column * stride, stride, accumulate, smaller(kTileRows, columns - column),
                              width);
+  }
 }
 
 }  // namespace

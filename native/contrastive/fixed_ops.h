@@ -39,12 +39,14 @@ struct FixedOps {
   // unit is what one step of a line is worth in dq or dk, `gain` times the step.
   void (*quantize_tile)(const Tile& tile, float row_room, float column_room, float gain, float* row_unit,
                         float* column_unit);
-  // out[rows][width] (+)= unit * tile * panel; rows [0, tile.rows) of `tile`, whose first row is even.
+  // out[rows][width] (+)= unit * tile * panel.  `next`, if not null, is where words of later calls begin: of
+  // six pairs of rows for each of this call's register tiles, three lines of the cache are fetched ahead.
+  // Rows [0, tile.rows) of `tile`, whose first row is even.
   void (*multiply_rows)(const Tile& tile, const float* row_unit, const uint32_t* panel, int32_t width,
-                        float* out, int64_t stride, bool accumulate);
+                        float* out, int64_t stride, bool accumulate, const float* next);
   // out[columns][width] (+)= unit * tile^T * panel.
   void (*multiply_columns)(const Tile& tile, int32_t columns, const float* column_unit, const uint32_t* panel,
-                           int32_t width, float* out, int64_t stride, bool accumulate);
+                           int32_t width, float* out, int64_t stride, bool accumulate, const float* next);
 };
 
 const FixedOps& fixed_ops_avx512_vnni();

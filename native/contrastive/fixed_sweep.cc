@@ -86,20 +86,26 @@ void quantize_gradients(TiledRun* run, const Tile& tile, int64_t row_tile, int64
 
 void multiply_rows_fixed(TiledRun* run, const Tile& tile, int64_t row_tile, int64_t column_tile,
                          int64_t first_row, int64_t d, float* out, bool accumulate) {
-  const int64_t width = run->ops->panel_columns;
+  const int64_t width = run->ops->panel_columns, part = d / width % 4;
+  const float* next = nullptr;  // a quarter of the next tile of these rows
+  if ((column_tile + 1) * kTileSide < block_columns(*run))
+    next = tile.values + run->plan.chunk_tiles * kTileSide * kTileSide + part * kTileSide / 4;
   run->plan.fixed->multiply_rows(
       tile, tile_units(*run, row_tile, column_tile) + first_row,
       as_words(run->memory.k_rows) + d / 2 * run->plan.k_capacity + column_tile * kTileSide / 2 * width,
-      static_cast<int32_t>(std::min(width, run->problem->dim - d)), out, run->problem->dim, accumulate);
+      static_cast<int32_t>(std::min(width, run->problem->dim - d)), out, run->problem->dim, accumulate, next);
 }
 
 void multiply_columns_fixed(TiledRun* run, const Tile& tile, int64_t row_tile, int64_t column_tile,
                             int64_t first_column, int32_t columns, int64_t d, float* out, bool accumulate) {
-  const int64_t width = run->ops->panel_columns;
+  const int64_t width = run->ops->panel_columns, part = d / width % 4;
+  const float* next = nullptr;  // a quarter of the next tile of these columns
+  if ((row_tile + 1) * kTileSide < block_rows(*run))
+    next = tile.values + (kTileSide + 1 + part * kTileSide / 4) * kTileSide;
   run->plan.fixed->multiply_columns(
       tile, columns, tile_units(*run, row_tile, column_tile) + kTileSide + first_column,
       as_words(run->memory.q_rows) + d / 2 * run->plan.q_capacity + row_tile * kTileSide / 2 * width,
-      static_cast<int32_t>(std::min(width, run->problem->dim - d)), out, run->problem->dim, accumulate);
+      static_cast<int32_t>(std::min(width, run->problem->dim - d)), out, run->problem->dim, accumulate, next);
 }
 
 void add_positives_to_dq(TiledRun* run, int64_t begin, int64_t end) {

@@ -174,3 +174,15 @@ TEST(fixed_point_gives_the_same_bits_for_any_number_of_threads) {
     }
   }
 }
+
+TEST(unchecked_rows_that_are_not_finite_stay_so_without_fixed_point) {
+  for (float bad : {NAN, INFINITY}) {
+    Case c = unit_case(16, 40, 50, 12, kClip | BINCE_CONTRASTIVE_UNCHECKED, 10);
+    c.q[5 * 12 + 3] = bad;
+    const bince_test::Context context(nullptr, 2);
+    const Outcome<float> out = run_case(context, c);
+    CHECK(std::isnan(out.row_loss[5]) && std::isnan(out.loss));
+    CHECK(std::isfinite(out.row_loss[4]));
+    CHECK(std::isnan(out.dq[5 * 12]));
+  }
+}
