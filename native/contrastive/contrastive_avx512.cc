@@ -13,7 +13,7 @@ const TileOps& tile_ops_avx512() {
   static const TileOps ops = {
       kTileRows,       kPanelColumns, find_nonfinite,   inverse_norms, pack_panels,    pack_rows,
       multiply_scores, multiply_rows, multiply_columns, forward_tile,  positives_tile, gradient_tile,
-      merge,           dot,           add_row,          denormalize,   nullptr};
+      merge,           dot,           add_row,          denormalize};
   return ops;
 }
 

@@ -101,7 +101,7 @@ struct TileOps {
                       float* gradient);
 
   // Products in fixed point for bfloat16 rows, or null.
-  const FixedOps* fixed;
+  const FixedOps* fixed = nullptr;
 };
 
 const TileOps& tile_ops_avx2();

@@ -52,13 +52,15 @@ void check_lines(const std::string& what, int64_t dim, const std::vector<float>&
 void check_case(Case c, const std::string& name) {
   c.name = name;
   check_everywhere(c, {}, false);
-  if (!in_fixed_point(c, "avx512")) return;
   const Outcome<double> exact = run_plainly<double>(c);
   const Outcome<float> plain = run_plainly<float>(c, Rounding::kBfloat16Rows);
-  const bince_test::Context context("avx512", 2);
-  const Outcome<float> actual = run_case(context, c);
-  check_lines(name + " dq", c.dim, actual.dq, exact.dq, plain.dq);
-  check_lines(name + " dk", c.dim, actual.dk, exact.dk, plain.dk);
+  for (const std::string& backend : bince_test::available_backends()) {
+    if (!in_fixed_point(c, backend)) continue;
+    const bince_test::Context context(backend.c_str(), 2);
+    const Outcome<float> actual = run_case(context, c);
+    check_lines(name + " dq", c.dim, actual.dq, exact.dq, plain.dq);
+    check_lines(name + " dk", c.dim, actual.dk, exact.dk, plain.dk);
+  }
 }
 
 std::string sizes_of(const Case& c) {
