@@ -32,7 +32,7 @@
       "dependencies": ["bince_core"],
       "ldflags": ["-Wl,--version-script=<(module_root_dir)/cmake/addon.map"],
       "conditions": [
-        ["target_arch=='x64'", {"dependencies": ["bince_avx2", "bince_avx512", "bince_avx512_bf16"]}],
+        ["target_arch=='x64'", {"dependencies": ["bince_avx2", "bince_avx512", "bince_avx512_vnni"]}],
         ["target_arch=='arm64'", {"dependencies": ["bince_neon"]}]
       ]
     }
@@ -53,10 +53,10 @@
           "cflags": ["<@(avx2_flags)", "<@(avx512_flags)"]
         },
         {
-          "target_name": "bince_avx512_bf16",
+          "target_name": "bince_avx512_vnni",
           "type": "static_library",
-          "sources": ["<!@(node scripts/sources.mjs avx512_bf16)"],
-          "cflags": ["<@(avx2_flags)", "<@(avx512_flags)", "-mavx512bf16"]
+          "sources": ["<!@(node scripts/sources.mjs avx512_vnni)"],
+          "cflags": ["<@(avx2_flags)", "<@(avx512_flags)", "-mavx512vnni"]
         }
       ]
     }],

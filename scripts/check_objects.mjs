@@ -10,7 +10,7 @@ const kAllowed = /^(libstdc\+\+|libm|libgcc_s|libpthread|libdl|libc|ld-linux-x86
 
 function* objects(folder) {
   for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
-    if (/_(avx2|avx512|avx512_bf16|neon)\.cc\.o$/.test(entry.name)) yield join(entry.parentPath, entry.name);
+    if (/_(avx2|avx512|avx512_vnni|neon)\.cc\.o$/.test(entry.name)) yield join(entry.parentPath, entry.name);
   }
 }
 

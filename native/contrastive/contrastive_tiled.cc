@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "native/core/cpu_features.h"
 #include "native/core/status.h"
 #include "native/core/thread_pool.h"
 
@@ -37,6 +38,8 @@ void denormalize_task(TiledRun* run, int64_t i) {
   const bool is_q = i < q_tasks;
   const int64_t count = is_q ? run->problem->rows : run->problem->keys;
   const int64_t begin = (is_q ? i : i - q_tasks) * kNormRows, end = std::min(count, begin + kNormRows);
+  if (run->plan.fixed && is_q) add_positives_to_dq(run, begin, end);
+  if (run->plan.fixed && !is_q) add_positives_to_dk(run, begin, end);
   run->ops->denormalize(is_q ? run->problem->q : run->problem->k,
                         is_q ? run->memory.row.inverse_norm : run->memory.column.inverse_norm, begin, end,
                         is_q ? run->results->dq : run->results->dk);
@@ -164,48 +167,6 @@ bince_status store_backward(TiledRun* run) {
   return check_scalar_gradients(*run->problem, *run->results);
 }
 
-bince_status run_tiled(const TileOps& ops, const Run& run, const ContrastiveProblem& problem,
-                       const ContrastiveResults& results, uint32_t call) {
-  TiledRun tiled = {};
-  tiled.ops = &ops;
-  tiled.problem = &problem;
-  tiled.results = &results;
-  tiled.run = &run;
-  tiled.plan = plan_tiles(ops, problem, call);
-  tiled.backward =
-      (call & BINCE_CONTRASTIVE_BACKWARD) && (results.dq || results.dk || results.dscale || results.dbias);
-  tiled.packed_span = tiled.packed_chunk = -1;
-  Workspace workspace = {run.workspace, 0};
-  carve_tiles(&workspace, problem, tiled.plan, &tiled.memory);
-  prepare_contrastive(problem, &tiled.memory.prepared);
-  tiled.terms = tile_terms(problem, tiled.memory);
-  if (problem.has(BINCE_CONTRASTIVE_COSINE)) find_norms(&tiled);
-  reset_all(&tiled);
-  if (problem.first_column) own_key_forward(&tiled);
-  if (tiled.plan.single_sweep) {
-    sweep_once(&tiled);
-  } else {
-    if (call & BINCE_CONTRASTIVE_FORWARD) {
-      forward_all(&tiled);
-    } else {
-      load_lse(&tiled);
-      positives_all(&tiled);
-    }
-    if (tiled.backward && !cancelled(run)) backward_all(&tiled);
-  }
-  if (cancelled(run)) return BINCE_CANCELLED;
-  if (call & BINCE_CONTRASTIVE_FORWARD) BINCE_RETURN_IF_ERROR(store_forward(&tiled));
-  if (tiled.backward) BINCE_RETURN_IF_ERROR(store_backward(&tiled));
-  return cancelled(run) ? BINCE_CANCELLED : BINCE_OK;
-}
-
-size_t workspace_tiled(const TileOps& ops, const ContrastiveProblem& problem, uint32_t call) {
-  Workspace workspace;
-  TileMemory memory;
-  carve_tiles(&workspace, problem, plan_tiles(ops, problem, call), &memory);
-  return workspace.used;
-}
-
 // The first bad row of each of up to kParts parts of the rows.
 constexpr int64_t kParts = 64;
 struct Search {
@@ -232,6 +193,57 @@ int64_t find_nonfinite_tiled(const TileOps& ops, const Run& run, const Contrasti
   return -1;
 }
 
+// Only an unchecked call may hold such a row, and 16-bit numbers cannot say so.
+bool holds_nonfinite(const TileOps& ops, const Run& run, const ContrastiveProblem& problem) {
+  return problem.has(BINCE_CONTRASTIVE_UNCHECKED) &&
+         (find_nonfinite_tiled(ops, run, problem.q) >= 0 || find_nonfinite_tiled(ops, run, problem.k) >= 0);
+}
+
+bince_status run_tiled(const TileOps& ops, const Run& run, const ContrastiveProblem& problem,
+                       const ContrastiveResults& results, uint32_t call) {
+  TiledRun tiled = {};
+  tiled.ops = &ops;
+  tiled.problem = &problem;
+  tiled.results = &results;
+  tiled.run = &run;
+  tiled.plan = plan_tiles(ops, problem, call);
+  const bool fixed = tiled.plan.fixed && !holds_nonfinite(ops, run, problem);
+  tiled.backward =
+      (call & BINCE_CONTRASTIVE_BACKWARD) && (results.dq || results.dk || results.dscale || results.dbias);
+  tiled.packed_span = tiled.packed_chunk = -1;
+  Workspace workspace = {run.workspace, 0};
+  carve_tiles(&workspace, problem, tiled.plan, &tiled.memory);
+  prepare_contrastive(problem, &tiled.memory.prepared);
+  tiled.terms = tile_terms(problem, tiled.memory);
+  if (problem.has(BINCE_CONTRASTIVE_COSINE)) find_norms(&tiled);
+  if (!fixed) tiled.plan.fixed = nullptr;
+  if (fixed) std::fill_n(tiled.memory.positive_gradient, problem.rows, 0.0f);
+  reset_all(&tiled);
+  if (problem.first_column) own_key_forward(&tiled);
+  if (tiled.plan.single_sweep) {
+    sweep_once(&tiled);
+  } else {
+    if (call & BINCE_CONTRASTIVE_FORWARD) {
+      forward_all(&tiled);
+    } else {
+      load_lse(&tiled);
+      positives_all(&tiled);
+    }
+    if (tiled.backward && !cancelled(run)) backward_all(&tiled);
+  }
+  if (cancelled(run)) return BINCE_CANCELLED;
+  if (call & BINCE_CONTRASTIVE_FORWARD) BINCE_RETURN_IF_ERROR(store_forward(&tiled));
+  if (tiled.backward) BINCE_RETURN_IF_ERROR(store_backward(&tiled));
+  return cancelled(run) ? BINCE_CANCELLED : BINCE_OK;
+}
+
+size_t workspace_tiled(const TileOps& ops, const ContrastiveProblem& problem, uint32_t call) {
+  Workspace workspace;
+  TileMemory memory;
+  carve_tiles(&workspace, problem, plan_tiles(ops, problem, call), &memory);
+  return workspace.used;
+}
+
 template <const TileOps& (*kTileOps)()>
 const ContrastiveOps& tiled_ops() {
   static const ContrastiveOps ops = {
@@ -249,12 +261,26 @@ const ContrastiveOps& tiled_ops() {
 }  // namespace
 
 #if defined(BINCE_X86)
+namespace {
+
+// Those of AVX-512, with products of bfloat16 rows in fixed point.
+const TileOps& tile_ops_avx512_vnni() {
+  static const TileOps ops = [] {
+    TileOps all = tile_ops_avx512();
+    all.fixed = &fixed_ops_avx512_vnni();
+    return all;
+  }();
+  return ops;
+}
+
+}  // namespace
+
 const ContrastiveOps& contrastive_ops_avx2() {
   return tiled_ops<tile_ops_avx2>();
 }
 
 const ContrastiveOps& contrastive_ops_avx512() {
-  return tiled_ops<tile_ops_avx512>();
+  return cpu_features().avx512_vnni ? tiled_ops<tile_ops_avx512_vnni>() : tiled_ops<tile_ops_avx512>();
 }
 #endif
 

@@ -42,6 +42,19 @@ int64_t block_columns(const TiledRun& run);
 void sweep_block(TiledRun* run, TilePhase phase, int64_t span, int64_t chunk, bool ready);
 // dq and dk of the block whose tiles hold gradients.
 void multiply_gradients(TiledRun* run);
+// The same in fixed point (plan.fixed): operands of one tile, its similarities, its gradients as words, and
+// their products with one panel of dimensions from d on.
+void pack_k_fixed(TiledRun* run, int64_t column_tile, int64_t begin, int64_t count);
+void pack_q_fixed(TiledRun* run, int64_t row_tile, int64_t begin, int64_t count);
+void multiply_scores_fixed(TiledRun* run, const Tile& tile, int64_t row_tile, int64_t column_tile);
+void quantize_gradients(TiledRun* run, const Tile& tile, int64_t row_tile, int64_t column_tile);
+void multiply_rows_fixed(TiledRun* run, const Tile& tile, int64_t row_tile, int64_t column_tile,
+                         int64_t first_row, int64_t d, float* out, bool accumulate);
+void multiply_columns_fixed(TiledRun* run, const Tile& tile, int64_t row_tile, int64_t column_tile,
+                            int64_t first_column, int32_t columns, int64_t d, float* out, bool accumulate);
+// The positives' share of rows [begin, end) of dq or dk, which stayed float32.
+void add_positives_to_dq(TiledRun* run, int64_t begin, int64_t end);
+void add_positives_to_dk(TiledRun* run, int64_t begin, int64_t end);
 // task(run, i) for i < count, on the pool when `flops` in all are worth waking it.
 void run_tasks(TiledRun* run, int64_t count, double flops, void (*task)(TiledRun* run, int64_t i));
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "native/contrastive/contrastive_ops.h"
+#include "native/contrastive/fixed_ops.h"
 
 namespace bince {
 
@@ -98,6 +99,9 @@ struct TileOps {
   // row.
   void (*denormalize)(const ContrastiveRows& rows, const float* inverse_norm, int64_t begin, int64_t end,
                       float* gradient);
+
+  // Products in fixed point for bfloat16 rows, or null.
+  const FixedOps* fixed = nullptr;
 };
 
 const TileOps& tile_ops_avx2();

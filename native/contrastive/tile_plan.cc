@@ -57,6 +57,20 @@ void carve_line_arrays(Workspace* workspace, const ContrastiveProblem& problem, 
       problem.has(BINCE_CONTRASTIVE_OWN_KEY) ? carve<float>(workspace, problem.rows) : nullptr;
 }
 
+// Fixed point serves unit rows in one segment.  A group's positives may be a large part of a line, too many
+// to be handled one by one beside the tiles.
+const FixedOps* fixed_ops(const TileOps& ops, const ContrastiveProblem& problem) {
+  const bool suits = problem.q.bfloat16 && problem.has(BINCE_CONTRASTIVE_COSINE) && !problem.row_group &&
+                     problem.dim <= kMaxSegment;
+  return suits ? ops.fixed : nullptr;
+}
+
+void carve_fixed(Workspace* workspace, const TilePlan& plan, TileMemory* memory) {
+  memory->q_norm = carve<float>(workspace, plan.chunk_tiles);
+  memory->k_norm = carve<float>(workspace, plan.span_tiles);
+  memory->units = carve<float>(workspace, 2 * kTileSide * plan.chunk_tiles * plan.span_tiles);
+}
+
 void carve_block_arrays(Workspace* workspace, const TilePlan& plan, TileMemory* memory) {
   const int64_t padded = round_up(plan.segment, 32);
   memory->q_panels = carve<float>(workspace, plan.q_capacity * plan.segment);
@@ -66,6 +80,7 @@ void carve_block_arrays(Workspace* workspace, const TilePlan& plan, TileMemory* 
   memory->row_part = carve_statistics(workspace, plan.span_tiles * plan.chunk);
   memory->column_part = carve_statistics(workspace, plan.chunk_tiles * plan.span);
   memory->task_sums = carve<double>(workspace, 2 * plan.span_tiles * plan.chunk_tiles);
+  if (plan.fixed) carve_fixed(workspace, plan, memory);
   memory->block = carve<float>(workspace, plan.block_floats);
   memory->kept = carve<float>(workspace, plan.kept_blocks * plan.block_floats);
 }
@@ -89,6 +104,7 @@ TilePlan plan_tiles(const TileOps& ops, const ContrastiveProblem& problem, uint3
   plan.q_capacity = std::min(plan.chunk, round_up(problem.rows, ops.panel_rows));
   plan.k_capacity = std::min(plan.span, round_up(swept, ops.panel_columns));
   plan.block_floats = plan.chunk * plan.span;
+  plan.fixed = fixed_ops(ops, problem);
   plan.single_sweep =
       (call & BINCE_CONTRASTIVE_FORWARD) && plan.spans == 1 && !problem.has(BINCE_CONTRASTIVE_SYMMETRIC);
   if (call == BINCE_CONTRASTIVE_FORWARD_BACKWARD && !plan.single_sweep) {
@@ -105,6 +121,7 @@ TilePlan plan_tiles(const TileOps& ops, const ContrastiveProblem& problem, uint3
 void carve_tiles(Workspace* workspace, const ContrastiveProblem& problem, const TilePlan& plan,
                  TileMemory* memory) {
   carve_line_arrays(workspace, problem, memory);
+  memory->positive_gradient = plan.fixed ? carve<float>(workspace, problem.rows) : nullptr;
   carve_block_arrays(workspace, plan, memory);
 }
 

@@ -18,8 +18,9 @@ struct TilePlan {
   int64_t chunk_tiles, span_tiles;  // tiles of a block in each direction
   int64_t q_capacity, k_capacity;   // rows of the packed operands
   int64_t block_floats;
-  int64_t kept_blocks;  // blocks whose similarities the forward leaves for the backward
-  bool single_sweep;    // each chunk goes through forward and backward in turn, its scores made once
+  int64_t kept_blocks;    // blocks whose similarities the forward leaves for the backward
+  const FixedOps* fixed;  // products in fixed point, or null: float32
+  bool single_sweep;      // each chunk goes through forward and backward in turn, its scores made once
 };
 
 // Per line, row or column.
@@ -34,6 +35,7 @@ struct TileMemory {
   ContrastivePrepared prepared;
   LineArrays row, column;
   float* own_similarity;       // [N] with OWN_KEY
+  float* positive_gradient;    // [N] in fixed point: of the positive, 0 without one
   float *q_panels, *k_panels;  // operands of the scores
   float *q_rows, *k_rows;      // operands of the gradients, times scale
   float* block;                // the block at hand
@@ -41,6 +43,9 @@ struct TileMemory {
   LineStatistics row_part;     // [span_tiles][chunk]
   LineStatistics column_part;  // [chunk_tiles][span]
   double* task_sums;           // [tiles of a block][2]
+  // In fixed point: largest norms of a dimension over the packed rows of a tile, and units of lines.
+  float *q_norm, *k_norm;  // [chunk_tiles], [span_tiles]
+  float* units;            // [tiles of a block][2][kTileSide]: of rows, of columns
 };
 
 TilePlan plan_tiles(const TileOps& ops, const ContrastiveProblem& problem, uint32_t call);

@@ -33,6 +33,7 @@ void pack_k_task(TiledRun* run, int64_t i) {
   const int64_t depth = segment_depth(*run), offset = i * kTileSide;
   const int64_t begin = block_column(*run) + offset, d0 = run->segment_at * run->plan.segment;
   const int64_t count = std::min<int64_t>(kTileSide, run->problem->columns - begin);
+  if (run->plan.fixed) return pack_k_fixed(run, i, begin, count);
   run->ops->pack_panels(run->problem->k, run->memory.column.inverse_norm, begin, count, d0, depth,
                         run->ops->panel_columns, run->memory.k_panels + offset * depth);
   if (run->backward && run->results->dq)
@@ -45,6 +46,7 @@ void pack_q_task(TiledRun* run, int64_t i) {
   const int64_t depth = segment_depth(*run), offset = i * kTileSide;
   const int64_t begin = block_row(*run) + offset, d0 = run->segment_at * run->plan.segment;
   const int64_t count = std::min<int64_t>(kTileSide, run->problem->rows - begin);
+  if (run->plan.fixed) return pack_q_fixed(run, i, begin, count);
   run->ops->pack_panels(run->problem->q, run->memory.row.inverse_norm, begin, count, d0, depth,
                         run->ops->panel_rows, run->memory.q_panels + offset * depth);
   if (run->backward && run->results->dk)
@@ -108,7 +110,9 @@ void tile_task(TiledRun* run, int64_t i) {
     clear_part(columns, kTileSide);
     return;
   }
-  if (!run->ready)
+  if (!run->ready && plan.fixed)
+    multiply_scores_fixed(run, tile, row_tile, column_tile);
+  else if (!run->ready)
     run->ops->multiply_scores(tile, run->memory.q_panels + row_tile * kTileSide * depth,
                               run->memory.k_panels + column_tile * kTileSide * depth, depth,
                               run->segment_at > 0);
@@ -124,6 +128,7 @@ void tile_task(TiledRun* run, int64_t i) {
       break;
     case TilePhase::kGradient:
       run->ops->gradient_tile(run->terms, tile, sums);
+      if (plan.fixed) quantize_gradients(run, tile, row_tile, column_tile);
       break;
   }
 }
@@ -162,12 +167,16 @@ void dq_task(TiledRun* run, int64_t row_part, int64_t dim_part) {
     tile.values += inside * kTileSide;
     tile.row += inside;
     tile.rows = static_cast<int32_t>(std::min<int64_t>(kGradientLines, tile.rows - inside));
-    for (int64_t d = d_begin; d < d_end; d += panel_columns)
-      run->ops->multiply_rows(
-          tile, run->memory.k_rows + d * run->plan.k_capacity + column_tile * kTileSide * panel_columns,
-          static_cast<int32_t>(std::min(panel_columns, depth - d)),
-          run->results->dq + tile.row * dim + run->segment_at * run->plan.segment + d, dim,
-          run->span_at > 0 || column_tile > 0);
+    const bool accumulate = run->span_at > 0 || column_tile > 0;
+    for (int64_t d = d_begin; d < d_end; d += panel_columns) {
+      float* out = run->results->dq + tile.row * dim + run->segment_at * run->plan.segment + d;
+      if (run->plan.fixed)
+        multiply_rows_fixed(run, tile, offset / kTileSide, column_tile, inside, d, out, accumulate);
+      else
+        run->ops->multiply_rows(
+            tile, run->memory.k_rows + d * run->plan.k_capacity + column_tile * kTileSide * panel_columns,
+            static_cast<int32_t>(std::min(panel_columns, depth - d)), out, dim, accumulate);
+    }
   }
 }
 
@@ -182,13 +191,18 @@ void dk_task(TiledRun* run, int64_t column_part, int64_t dim_part) {
     tile.values += inside;
     tile.column += inside;
     const int64_t keys = std::min(kGradientLines, run->problem->keys - tile.column);
-    for (int64_t d = d_begin; d < d_end; d += panel_columns)
-      run->ops->multiply_columns(
-          tile, static_cast<int32_t>(keys),
-          run->memory.q_rows + d * run->plan.q_capacity + row_tile * kTileSide * panel_columns,
-          static_cast<int32_t>(std::min(panel_columns, depth - d)),
-          run->results->dk + tile.column * dim + run->segment_at * run->plan.segment + d, dim,
-          run->chunk_at > 0 || row_tile > 0);
+    const bool accumulate = run->chunk_at > 0 || row_tile > 0;
+    for (int64_t d = d_begin; d < d_end; d += panel_columns) {
+      float* out = run->results->dk + tile.column * dim + run->segment_at * run->plan.segment + d;
+      if (run->plan.fixed)
+        multiply_columns_fixed(run, tile, row_tile, offset / kTileSide, inside, static_cast<int32_t>(keys), d,
+                               out, accumulate);
+      else
+        run->ops->multiply_columns(
+            tile, static_cast<int32_t>(keys),
+            run->memory.q_rows + d * run->plan.q_capacity + row_tile * kTileSide * panel_columns,
+            static_cast<int32_t>(std::min(panel_columns, depth - d)), out, dim, accumulate);
+    }
   }
 }
 

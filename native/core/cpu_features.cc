@@ -50,6 +50,7 @@ CpuFeatures detect() {
   const bool avx512f = leaf7_ebx & (1u << 16), avx512dq = leaf7_ebx & (1u << 17);
   const bool avx512bw = leaf7_ebx & (1u << 30), avx512vl = leaf7_ebx & (1u << 31);
   const bool vbmi = leaf7_ecx & (1u << 1), vbmi2 = leaf7_ecx & (1u << 6);
+  const bool vnni = leaf7_ecx & (1u << 11);
   const bool bf16 = leaf71_eax & (1u << 5);
   append(features, leaf1_ecx & bit_SSE4_2, "sse4.2");
   append(features, popcnt, "popcnt");
@@ -64,13 +65,14 @@ CpuFeatures detect() {
   append(features, avx512vl, "avx512vl");
   append(features, vbmi, "avx512_vbmi");
   append(features, vbmi2, "avx512_vbmi2");
+  append(features, vnni, "avx512_vnni");
   append(features, bf16, "avx512_bf16");
   if (!ymm_saved) append(features, true, "(AVX state not saved by the system)");
 
   features.avx2 = ymm_saved && avx2 && fma && f16c && bmi2 && popcnt;
   features.avx512 =
       features.avx2 && zmm_saved && avx512f && avx512dq && avx512bw && avx512vl && vbmi && vbmi2;
-  features.avx512_bf16 = features.avx512 && bf16;
+  features.avx512_vnni = features.avx512 && vnni;
   return features;
 }
 #elif defined(__aarch64__)

@@ -9,8 +9,8 @@ struct CpuFeatures {
   bool avx2 = false;
   // AVX-512 F, BW, DQ, VL, VBMI and VBMI2 (Ice Lake and Zen 4 on), with the 512-bit state saved.
   bool avx512 = false;
-  // avx512 and the bfloat16 dot product.
-  bool avx512_bf16 = false;
+  // avx512 and the dot products of 16-bit integers.
+  bool avx512_vnni = false;
   // Advanced SIMD, which every AArch64 processor has.
   bool neon = false;
   // The CRC-32 instructions of AArch64, among them CRC-32C's.

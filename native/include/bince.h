@@ -193,6 +193,8 @@ BINCE_API bince_status bince_stream_synchronize(bince_context* context, void* st
  * an excluded diagonal and keys that are not a row's own.  SYMMETRIC adds the same loss over columns, in the
  * same pass, and halves the sum of both.  On CUDA bfloat16 inputs have bfloat16 products, with the gradients'
  * weights rounded to bfloat16 and sums in float32, and COSINE takes rows of norms from 2^-50 to 2^50, and 0.
+ * On the CPU they are widened to float32, or, with COSINE, D <= 4096, no groups and AVX512-VNNI, unit rows
+ * and gradients are held in 16-bit fixed point, nearer to exact than bfloat16 products.
  * Sources: van den Oord et al. 2018; Radford et al. 2021; Chen et al. 2020; Khosla et al. 2020; He et al.
  * 2020; Yeh et al. 2022; Bachman et al. 2019; Zhai et al. 2023.
  */

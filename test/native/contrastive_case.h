@@ -189,13 +189,15 @@ inline Outcome<float> run_case(bince_context* context, const Case& c, bool split
 }
 
 // What is rounded before it is multiplied: nothing; with kBfloat16 the gradients' weights, as the CUDA
-// kernels do for bfloat16 inputs; with kTf32 weights and rows, as tensor cores do for float32.
-enum class Rounding { kNone, kBfloat16, kTf32 };
+// kernels do for bfloat16 inputs; with kBfloat16Rows unit rows too, which is the whole loss in bfloat16 done
+// plainly, the measure of fixed point; with kTf32 weights and rows, as tensor cores do for float32.
+enum class Rounding { kNone, kBfloat16, kBfloat16Rows, kTf32 };
 
 template <typename T>
 T rounded(T value, Rounding rounding) {
   if (rounding == Rounding::kNone) return value;
-  if (rounding == Rounding::kBfloat16) return from_bfloat16(to_bfloat16(static_cast<float>(value)));
+  if (rounding == Rounding::kBfloat16 || rounding == Rounding::kBfloat16Rows)
+    return from_bfloat16(to_bfloat16(static_cast<float>(value)));
   const float given = static_cast<float>(value);
   uint32_t bits;
   std::memcpy(&bits, &given, sizeof bits);
@@ -228,6 +230,7 @@ struct Plain {
       for (int64_t e = 0; e < c.dim; ++e) {
         if (rounding == Rounding::kTf32) x[e] = rounded(x[e], rounding);
         x[e] = norm > 0 ? x[e] / norm : 0;
+        if (rounding == Rounding::kBfloat16Rows) x[e] = rounded(x[e], rounding);
       }
     }
     return rows;

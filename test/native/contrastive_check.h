@@ -68,7 +68,8 @@ inline void check_outcome(const Case& c, const std::string& what, const Outcome<
   check_close(what + " column_loss", actual.column_loss, exact.column_loss, plain.column_loss, loss_extra);
   check_close(what + " column_lse", actual.column_lse, exact.column_lse, plain.column_lse, 0);
   // Half an ulp of a rounded weight; plain arithmetic may be lucky there too.
-  const double ulps = rounding == Rounding::kBfloat16 ? 0x1p-9 : rounding == Rounding::kTf32 ? 0x1p-11 : 5e-7;
+  const bool bfloat16 = rounding == Rounding::kBfloat16 || rounding == Rounding::kBfloat16Rows;
+  const double ulps = bfloat16 ? 0x1p-9 : rounding == Rounding::kTf32 ? 0x1p-11 : 5e-7;
   check_close(what + " dq", actual.dq, exact.dq, plain.dq, extra, ulps);
   check_close(what + " dk", actual.dk, exact.dk, plain.dk, extra, ulps);
 }
@@ -103,8 +104,15 @@ inline ScoreRounding score_rounding(const Case& c) {
   return {ulps, ulps * std::fabs(c.options.scale * c.options.grad_loss) * element / norm};
 }
 
+// Whether the products are in 16-bit fixed point: bfloat16 rows with cosine and no groups, where VNNI is.
+inline bool in_fixed_point(const Case& c, const std::string& backend) {
+  return backend == "avx512" && std::strstr(bince_cpu_features(), "avx512_vnni") && c.bfloat16 &&
+         c.has(BINCE_CONTRASTIVE_COSINE) && c.row_group.empty() && c.dim <= 4096;
+}
+
 // What a backend rounds before its products.
 inline Rounding rounding_of(const Case& c, const std::string& backend) {
+  if (in_fixed_point(c, backend)) return Rounding::kBfloat16Rows;
   if (backend != "cuda") return Rounding::kNone;
   if (c.bfloat16) return Rounding::kBfloat16;
   return c.has(BINCE_CONTRASTIVE_TF32) ? Rounding::kTf32 : Rounding::kNone;
