@@ -74,6 +74,7 @@ const stringBytes = strings.reduce((sum, string) => sum + string.length, 0);
 
 const out = new Float32Array(values.length);
 const outSymbols = new Int32Array(values.length);
+const outStrings = new Int32Array(few.length);
 const calls = {
   'rows encode': [() => coder.encodeSync(values), symbols, coded.bytes.length],
   'rows decode': [() => coder.decodeSync(coded.bytes, { out }), symbols, coded.bytes.length],
@@ -87,7 +88,11 @@ const calls = {
   'range encode': [() => range.encodeSync(few), few, rangeCoded.bytes.length],
   'range decode': [() => range.decodeSync(rangeCoded.bytes), few, rangeCoded.bytes.length],
   'strings encode': [() => compressai.encodeSync(few, { tables, indexes, rows: fewRows }), few, stringBytes],
-  'strings decode': [() => compressai.decodeSync(strings, { tables, indexes }), few, stringBytes],
+  'strings decode': [
+    () => compressai.decodeSync(strings, { tables, indexes, out: outStrings }),
+    few,
+    stringBytes,
+  ],
 };
 
 for await (const line of createInterface({ input: process.stdin })) {

@@ -29,6 +29,7 @@ declare module '../native.js' {
       sizes: Float64Array,
       indexes: Int32Array,
       length: number,
+      out: Int32Array | undefined,
     ): Int32Array;
     stringsDecodeAsync(
       tables: PreparedTables,
@@ -36,6 +37,7 @@ declare module '../native.js' {
       sizes: Float64Array,
       indexes: Int32Array,
       length: number,
+      out: Int32Array | undefined,
       cancel: Int32Array | undefined,
     ): Promise<Int32Array>;
   }
@@ -87,6 +89,11 @@ export interface EncodeStringsOptions extends StringCoding {
 export interface DecodeStringsOptions extends StringCoding {
   /** L, symbols of a string; the length of `indexes` if absent (which must then be [L]). */
   readonly length?: number;
+  /**
+   * Where the symbols go, to save the making of new memory, which costs more than decoding does: exactly B L numbers;
+   * a subarray serves too. After an error its contents are unspecified.
+   */
+  readonly out?: Int32Array;
 }
 
 function checkSymbols(symbols: unknown): Int32Array {
@@ -94,10 +101,11 @@ function checkSymbols(symbols: unknown): Int32Array {
   return symbols;
 }
 
+// Views of one buffer: memory for each string would cost more than coding it does.
 function split({ bytes, sizes }: EncodedStrings): Uint8Array[] {
   let at = 0;
   return Array.from(sizes, (size) => {
-    const string = bytes.slice(at, at + size);
+    const string = bytes.subarray(at, at + size);
     at += size;
     return string;
   });
@@ -107,11 +115,17 @@ function join(strings: readonly Uint8Array[]): EncodedStrings {
   if (!Array.isArray(strings)) invalidArgument('strings', 'an array of Uint8Array', strings);
   const sizes = new Float64Array(strings.length);
   let total = 0;
-  for (const [i, string] of strings.entries()) {
+  let behind = true; // each lies behind the one before, as those of one call of `encode` do
+  for (let i = 0; i < strings.length; ++i) {
+    const string = strings[i];
     if (!(string instanceof Uint8Array)) invalidArgument(`strings[${i}]`, 'a Uint8Array', string);
+    const first = strings[0]!;
+    behind &&= string.buffer === first.buffer && string.byteOffset === first.byteOffset + total;
     sizes[i] = string.length;
     total += string.length;
   }
+  if (behind && strings.length > 0)
+    return { bytes: new Uint8Array(strings[0]!.buffer, strings[0]!.byteOffset, total), sizes };
   const bytes = new Uint8Array(total);
   let at = 0;
   for (const string of strings) {
@@ -125,6 +139,10 @@ function checkDecode(strings: readonly Uint8Array[], options: DecodeStringsOptio
   const joined = join(strings);
   const length = options.length ?? options.indexes?.length;
   if (!Number.isInteger(length) || length < 0) invalidArgument('length', 'a number of symbols', length);
+  const { out } = options;
+  if (out !== undefined && !(out instanceof Int32Array)) invalidArgument('out', 'an Int32Array', out);
+  if (out && out.length !== strings.length * length)
+    invalidArgument('out', `${strings.length * length} numbers`, out);
   const { prepared } = checkStrings(strings.length, options, undefined);
   if (options.indexes.length !== length && options.indexes.length !== strings.length * length)
     invalidArgument('indexes', `${length} numbers, or as many as symbols`, options.indexes);
@@ -135,7 +153,8 @@ function checkDecode(strings: readonly Uint8Array[], options: DecodeStringsOptio
 export const compressai = {
   /**
    * Encodes symbols [B, L] (already minus the medians) to B strings. A symbol so far outside its table that its
-   * escape needs more than 28 bits rejects with BINCE_INVALID_VALUE: the original never ends on it.
+   * escape needs more than 28 bits rejects with BINCE_INVALID_VALUE: the original never ends on it. The strings are
+   * views of one buffer; `slice()` gives one memory of its own.
    */
   async encode(
     symbols: Int32Array,
@@ -167,14 +186,23 @@ export const compressai = {
   ): Promise<Int32Array> {
     const { joined, length, prepared } = checkDecode(strings, options);
     return withCancel(options.signal, (cancel) =>
-      native().stringsDecodeAsync(prepared, joined.bytes, joined.sizes, options.indexes, length, cancel),
+      native().stringsDecodeAsync(
+        prepared,
+        joined.bytes,
+        joined.sizes,
+        options.indexes,
+        length,
+        options.out,
+        cancel,
+      ),
     );
   },
 
   /** As `decode`, on this thread's time. */
   decodeSync(strings: readonly Uint8Array[], options: DecodeStringsOptions): Int32Array {
     const { joined, length, prepared } = checkDecode(strings, options);
-    return native().stringsDecodeSync(prepared, joined.bytes, joined.sizes, options.indexes, length);
+    const { indexes, out } = options;
+    return native().stringsDecodeSync(prepared, joined.bytes, joined.sizes, indexes, length, out);
   },
 
   importStateDict,

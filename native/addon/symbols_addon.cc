@@ -156,7 +156,7 @@ Napi::Value strings_encode(const Napi::CallbackInfo& info) {
   return start(info, std::move(job), async, 4);
 }
 
-// (tables, bytes, sizes, indexes, length[, cancel])
+// (tables, bytes, sizes, indexes, length, out or undefined[, cancel])
 template <bool async>
 Napi::Value strings_decode(const Napi::CallbackInfo& info) {
   auto job = std::make_unique<StringsDecode>();
@@ -166,11 +166,23 @@ Napi::Value strings_decode(const Napi::CallbackInfo& info) {
       !read_view(info[3], "indexes", &job->indexes))
     return info.Env().Undefined();
   for (size_t s = 0; s < sizes.size; ++s) job->string_bytes.push_back(static_cast<int64_t>(sizes.data[s]));
-  const size_t length = static_cast<size_t>(info[4].ToNumber().Int64Value());
-  Napi::Int32Array out = Napi::Int32Array::New(info.Env(), sizes.size * length);
-  job->out = {out.Data(), out.ElementLength()};
-  job->kept_output = Napi::Persistent(out.As<Napi::Object>());
-  return start(info, std::move(job), async, 5);
+  const size_t count = sizes.size * static_cast<size_t>(info[4].ToNumber().Int64Value());
+  if (info[5].IsUndefined()) {
+    Napi::Int32Array out = Napi::Int32Array::New(info.Env(), count);
+    job->out = {out.Data(), count};
+    job->kept_output = Napi::Persistent(out.As<Napi::Object>());
+  } else {
+    if (!read_view(info[5], "out", &job->out)) return info.Env().Undefined();
+    if (job->out.size != count) {
+      make_error(
+          info.Env(), BINCE_INVALID_ARGUMENT,
+          "out: expected " + std::to_string(count) + " symbols, received " + std::to_string(job->out.size))
+          .ThrowAsJavaScriptException();
+      return info.Env().Undefined();
+    }
+    job->kept_output = Napi::Persistent(info[5].As<Napi::Object>());
+  }
+  return start(info, std::move(job), async, 6);
 }
 
 // --- the range coder symbol by symbol ---

@@ -8,6 +8,7 @@
 #include "native/coding/block_ref.h"
 #include "native/coding/block_sections.h"
 #include "native/coding/coding_device_api.h"
+#include "native/coding/compressai.h"
 #include "native/coding/quantize.h"
 #include "native/core/context.h"
 #include "native/core/cpu_features.h"
@@ -20,7 +21,8 @@ const CodingOps* coding_ops(Backend backend) {
   struct Table {
     CodingOps ops[kBackends];
     Table() {
-      const CodingOps ref = {encode_rans_ref, decode_rans_ref, crc32c_ref};
+      const CodingOps ref = {encode_rans_ref, decode_rans_ref, crc32c_ref, encode_strings_ref,
+                             decode_strings_ref};
       for (CodingOps& each : ops) each = ref;
 #if defined(BINCE_X86)
       for (const Backend faster : {Backend::kAvx2, Backend::kAvx512}) {
@@ -29,6 +31,8 @@ const CodingOps* coding_ops(Backend backend) {
         coding_fill_blocks_avx2(each);
       }
       coding_fill_blocks_avx512(&ops[static_cast<int>(Backend::kAvx512)]);
+      coding_fill_string_decoder_avx512(&ops[static_cast<int>(Backend::kAvx512)]);
+      coding_fill_string_encoder_avx512(&ops[static_cast<int>(Backend::kAvx512)]);
 #endif
 #if defined(BINCE_ARM64)
       CodingOps* neon = &ops[static_cast<int>(Backend::kNeon)];

@@ -71,11 +71,16 @@ enum { kCancelSymbols = 1 << 16 };
 // Blocks that a slot takes at once, to hide latency.
 enum { kBlocksAtOnce = 4 };
 
+struct StringJob;  // native/coding/compressai.h
+
 struct CodingOps {
   // `count` is 1 to kBlocksAtOnce; scratch as large as coding_scratch_bytes() says, 64-byte aligned.
   void (*encode_rans)(const ChannelPlan* plan, EncodeJob* jobs, int count, char* scratch);
   void (*decode_rans)(const ChannelPlan* plan, DecodeJob* jobs, int count, char* scratch);
   uint32_t (*crc32c)(uint32_t crc, const uint8_t* bytes, size_t count);
+  // `count` strings of one length, 1 to kStringsAtOnce.
+  void (*encode_strings)(const bince_tables* tables, StringJob* jobs, int count);
+  void (*decode_strings)(const bince_tables* tables, StringJob* jobs, int count);
 };
 
 // The tile of a row group for each of the blocks at once, and one group's entries in row order.
@@ -88,6 +93,8 @@ static inline size_t coding_scratch_bytes(uint32_t channels) {
 void coding_fill_crc_avx2(CodingOps* ops);
 void coding_fill_blocks_avx2(CodingOps* ops);
 void coding_fill_blocks_avx512(CodingOps* ops);
+void coding_fill_string_decoder_avx512(CodingOps* ops);
+void coding_fill_string_encoder_avx512(CodingOps* ops);
 #endif
 #if defined(BINCE_ARM64)
 void coding_fill_crc_neon(CodingOps* ops);  // where the processor has CRC-32C's instructions

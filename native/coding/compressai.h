@@ -11,20 +11,24 @@
 
 namespace bince {
 
-enum { kStringsAtOnce = 4 };
+// Strings that a slot takes at once: lanes of eight 512-bit vectors of states.
+enum { kStringsAtOnce = 64 };
+// Bytes behind a string's end that the encoder may write: the room is the caller's, the bytes mean nothing.
+enum { kStringSpareBytes = 8 };
 
 struct StringJob {
   int32_t* symbols;         // [length]: read by the encoder, written by the decoder
   const uint32_t* indexes;  // [length]
   int64_t length;
-  uint8_t* begin;  // the encoded string; the encoder writes it downwards from `end`
-  uint8_t* end;
+  uint8_t* begin;      // the encoded string; the encoder writes it downwards from `end`
+  uint8_t* end;        // and kStringSpareBytes behind it, if it encodes
   int64_t failed_at;   // the symbol that could not be coded
   const char* damage;  // null, or what is wrong
 };
 
-void encode_strings(const bince_tables* tables, StringJob* jobs, int count);
-void decode_strings(const bince_tables* tables, StringJob* jobs, int count);
+// `count` is 1 to kStringsAtOnce; all have the same length.
+void encode_strings_ref(const bince_tables* tables, StringJob* jobs, int count);
+void decode_strings_ref(const bince_tables* tables, StringJob* jobs, int count);
 
 }  // namespace bince
 

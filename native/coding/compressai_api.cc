@@ -21,6 +21,7 @@ uint64_t string_bound(int64_t length) {
 
 struct StringsPlan {
   const bince_tables* tables;
+  const CodingOps* ops;
   const Run* run;
   const int32_t* symbols_in;
   int32_t* symbols_out;
@@ -37,11 +38,9 @@ struct StringsPlan {
 size_t carve_strings(Workspace* workspace, int64_t strings, int64_t length, bool encode, StringsPlan* plan) {
   plan->strings = strings;
   plan->length = length;
-  plan->per_task = kStringsAtOnce;
-  while (plan->per_task * length < kTaskSymbols && plan->per_task < strings) plan->per_task *= 2;
   plan->jobs =
       static_cast<StringJob*>(carve_bytes(workspace, static_cast<size_t>(strings), sizeof(StringJob)));
-  plan->room_bytes = aligned_size(string_bound(length));
+  plan->room_bytes = aligned_size(string_bound(length) + kStringSpareBytes);
   const size_t rooms = encode ? static_cast<size_t>(strings) : 0;
   plan->rooms = static_cast<char*>(carve_bytes(workspace, rooms, plan->room_bytes));
   return workspace->used;
@@ -78,6 +77,7 @@ bince_status check_call(const bince_context* context, const bince_tables* tables
       return fail(BINCE_INVALID_ARGUMENT, "indexes: number %lld: expected 0 to %u, received %d",
                   static_cast<long long>(i), tables->tables - 1, index[i]);
   plan->tables = tables;
+  plan->ops = context->ops->coding;
   plan->indexes = tensor_data<const uint32_t>(indexes);
   return BINCE_OK;
 }
@@ -96,25 +96,39 @@ StringsCall device_call(const StringsPlan& plan, const bince_tensor* symbols, co
   return call;
 }
 
-void for_task(const StringsPlan& plan, int64_t task, void (*code)(const bince_tables*, StringJob*, int)) {
-  if (cancelled(*plan.run)) return;
+using CodeStrings = void (*)(const bince_tables*, StringJob*, int);
+
+void for_task(const StringsPlan& plan, int64_t task, CodeStrings code) {
   const int64_t first = task * plan.per_task;
   const int64_t last = plan.strings - first < plan.per_task ? plan.strings : first + plan.per_task;
-  for (int64_t s = first; s < last; s += kStringsAtOnce)
+  for (int64_t s = first; s < last; s += kStringsAtOnce) {
+    if (cancelled(*plan.run)) return;
     code(plan.tables, &plan.jobs[s],
          static_cast<int>(last - s < kStringsAtOnce ? last - s : int64_t{kStringsAtOnce}));
+  }
 }
 
 void encode_task(void* plan, int64_t task, int) {
-  for_task(*static_cast<const StringsPlan*>(plan), task, encode_strings);
+  const StringsPlan& p = *static_cast<const StringsPlan*>(plan);
+  for_task(p, task, p.ops->encode_strings);
 }
 
 void decode_task(void* plan, int64_t task, int) {
-  for_task(*static_cast<const StringsPlan*>(plan), task, decode_strings);
+  const StringsPlan& p = *static_cast<const StringsPlan*>(plan);
+  for_task(p, task, p.ops->decode_strings);
+}
+
+// Strings do not depend on each other, so the cut may follow the number of threads: whole vectors of 8 each.
+int64_t strings_of_task(const StringsPlan& plan, int threads) {
+  const int64_t share = ((plan.strings + threads - 1) / threads + 7) / 8 * 8;
+  int64_t task = share < kStringsAtOnce ? share : int64_t{kStringsAtOnce};
+  while (task > 0 && task * plan.length < kTaskSymbols && task < plan.strings) task *= 2;
+  return task > 0 ? task : 1;
 }
 
 void run_tasks(const Run& run, StringsPlan* plan, void (*task)(void*, int64_t, int)) {
   plan->run = &run;
+  plan->per_task = strings_of_task(*plan, pool_threads(run.pool));
   parallel_for(run.pool, (plan->strings + plan->per_task - 1) / plan->per_task, task, plan);
 }
 
@@ -198,7 +212,8 @@ bince_status bince_compressai_encode(const bince_context* context, const bince_t
   int32_t* values = tensor_data<int32_t>(symbols);
   for (int64_t s = 0; s < B; ++s) {
     uint8_t* room = reinterpret_cast<uint8_t*>(plan.rooms) + static_cast<size_t>(s) * plan.room_bytes;
-    plan.jobs[s] = {values + s * L, indexes_of(plan, s), L, room, room + plan.room_bytes, 0, nullptr};
+    plan.jobs[s] = {
+        values + s * L, indexes_of(plan, s), L, room, room + plan.room_bytes - kStringSpareBytes, 0, nullptr};
   }
   run_tasks(run, &plan, encode_task);
   if (cancelled(run)) return fail(BINCE_CANCELLED, "encoding was cancelled");

@@ -125,6 +125,29 @@ describe('CompressAI strings', () => {
     expect(compressai.decodeSync([], { tables, indexes: example.indexes })).toEqual(new Int32Array(0));
   });
 
+  it('go to an array of the caller, from strings that lie apart or one behind the other', async () => {
+    const { tables, indexes, symbols } = example;
+    const rows = 19;
+    const all = Int32Array.from({ length: rows * 16 }, (_, i) => symbols[i % 16]!);
+    const options = { tables, indexes, rows };
+    const together = compressai.encodeSync(all, options);
+    const apart = together.map((string) => string.slice());
+    for (const strings of [together, apart, [...apart.slice(0, 9), ...together.slice(9)]]) {
+      const room = new Int32Array(rows * 16 + 2).fill(-7);
+      const out = room.subarray(1, rows * 16 + 1);
+      expect(compressai.decodeSync(strings, { tables, indexes, out })).toBe(out);
+      expect(out).toEqual(all);
+      out.fill(-7);
+      expect(await compressai.decode(strings, { tables, indexes, out })).toBe(out);
+      expect(out).toEqual(all);
+      expect([room[0], room.at(-1)]).toEqual([-7, -7]);
+    }
+    const reversed = together.toReversed();
+    expect(compressai.decodeSync(reversed, { tables, indexes })).toEqual(all);
+    for (const out of [new Int32Array(rows * 16 - 1), new Float32Array(rows * 16)] as Int32Array[])
+      expect(() => compressai.decodeSync(together, { tables, indexes, out })).toThrow(/^out: /);
+  });
+
   it('refuse what the original hangs on, naming it', () => {
     const tables = tablesOf([[40000, 25536]], [0]);
     const indexes = new Int32Array(2);

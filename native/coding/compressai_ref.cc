@@ -1,5 +1,5 @@
-// CompressAI's strings.  Several strings are coded side by side: each has one serial chain of states, and the
-// processor works on the others while one waits.  Scalar on every backend.
+// CompressAI's strings, symbol by symbol.  Several strings are coded side by side: each has one serial chain
+// of states, and the processor works on the others while one waits.
 #include "native/coding/compressai.h"
 
 namespace bince {
@@ -29,7 +29,14 @@ const char* text_of(StringDamage damage) {
   return "words are left over";
 }
 
-template <int K>
+// Whether all have the same tables, so that one look-up serves them.
+bool shared_indexes(const StringJob* jobs, int count) {
+  for (int k = 1; k < count; ++k)
+    if (jobs[k].indexes != jobs[0].indexes) return false;
+  return true;
+}
+
+template <int K, bool Shared>
 void encode_side_by_side(const bince_tables* tables, StringJob* jobs) {
   uint64_t x[K];
   uint8_t* words[K];
@@ -39,8 +46,9 @@ void encode_side_by_side(const bince_tables* tables, StringJob* jobs) {
     jobs[k].damage = nullptr;
   }
   for (int64_t i = jobs[0].length; i-- > 0;) {
+    TableView table = table_view(tables, jobs[0].indexes[i]);
     for (int k = 0; k < K; ++k) {
-      const TableView table = table_view(tables, jobs[k].indexes[i]);
+      if (!Shared) table = table_view(tables, jobs[k].indexes[i]);
       if (__builtin_expect(!put_string_symbol(table, jobs[k].symbols[i], &x[k], &words[k]), 0)) {
         jobs[k].damage = "too far outside its table for a CompressAI string";
         jobs[k].failed_at = i;
@@ -51,7 +59,7 @@ void encode_side_by_side(const bince_tables* tables, StringJob* jobs) {
 }
 
 // False where one of them is damaged: the others may be half decoded then.
-template <int K>
+template <int K, bool Shared>
 bool decode_side_by_side(const bince_tables* tables, StringJob* jobs) {
   StringReader readers[K];
   for (int k = 0; k < K; ++k) {
@@ -60,8 +68,9 @@ bool decode_side_by_side(const bince_tables* tables, StringJob* jobs) {
     if (jobs[k].damage) return false;
   }
   for (int64_t i = 0; i < jobs[0].length; ++i) {
+    TableView table = table_view(tables, jobs[0].indexes[i]);
     for (int k = 0; k < K; ++k) {
-      const TableView table = table_view(tables, jobs[k].indexes[i]);
+      if (!Shared) table = table_view(tables, jobs[k].indexes[i]);
       const StringDamage damage = take_string_symbol(&readers[k], table, &jobs[k].symbols[i]);
       if (__builtin_expect(damage != StringDamage::kNone, 0)) {
         jobs[k].damage = text_of(damage);
@@ -79,16 +88,40 @@ bool decode_side_by_side(const bince_tables* tables, StringJob* jobs) {
   return whole;
 }
 
-}  // namespace
-
-void encode_strings(const bince_tables* tables, StringJob* jobs, int count) {
-  if (count == kStringsAtOnce) return encode_side_by_side<kStringsAtOnce>(tables, jobs);
-  for (int i = 0; i < count; ++i) encode_side_by_side<1>(tables, &jobs[i]);
+// Groups of K strings from *first on.
+template <int K>
+void encode_groups(const bince_tables* tables, StringJob* jobs, int count, int* first) {
+  const bool shared = shared_indexes(jobs, count);
+  for (; *first + K <= count; *first += K)
+    shared ? encode_side_by_side<K, true>(tables, &jobs[*first])
+           : encode_side_by_side<K, false>(tables, &jobs[*first]);
 }
 
-void decode_strings(const bince_tables* tables, StringJob* jobs, int count) {
-  if (count == kStringsAtOnce && decode_side_by_side<kStringsAtOnce>(tables, jobs)) return;
-  for (int i = 0; i < count; ++i) decode_side_by_side<1>(tables, &jobs[i]);
+template <int K>
+void decode_groups(const bince_tables* tables, StringJob* jobs, int count, int* first) {
+  const bool shared = shared_indexes(jobs, count);
+  for (; *first + K <= count; *first += K) {
+    StringJob* group = &jobs[*first];
+    const bool whole =
+        shared ? decode_side_by_side<K, true>(tables, group) : decode_side_by_side<K, false>(tables, group);
+    for (int k = 0; !whole && k < K; ++k) decode_side_by_side<1, true>(tables, &group[k]);
+  }
+}
+
+}  // namespace
+
+void encode_strings_ref(const bince_tables* tables, StringJob* jobs, int count) {
+  int first = 0;
+  encode_groups<8>(tables, jobs, count, &first);
+  encode_groups<4>(tables, jobs, count, &first);
+  encode_groups<1>(tables, jobs, count, &first);
+}
+
+void decode_strings_ref(const bince_tables* tables, StringJob* jobs, int count) {
+  int first = 0;
+  decode_groups<8>(tables, jobs, count, &first);
+  decode_groups<4>(tables, jobs, count, &first);
+  decode_groups<1>(tables, jobs, count, &first);
 }
 
 }  // namespace bince
