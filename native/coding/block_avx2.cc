@@ -340,10 +340,24 @@ void encode_tiles(const ChannelPlan& plan, Stream* streams, EncodeJob* jobs, uin
 #include "native/coding/block_lanes.h"
 
 namespace bince {
+namespace {
+
+void decode_rans_avx2(const ChannelPlan* plan, DecodeJob* jobs, int count, char* scratch) {
+  if (!plan->small) return decode_rans_ref(plan, jobs, count, scratch);
+  if (plan->largest <= 16) return decode_steps<4>(*plan, jobs, count, scratch);
+  decode_steps<5>(*plan, jobs, count, scratch);
+}
+
+void encode_rans_avx2(const ChannelPlan* plan, EncodeJob* jobs, int count, char* scratch) {
+  if (!plan->small) return encode_rans_ref(plan, jobs, count, scratch);
+  encode_rans_lanes(*plan, jobs, count, scratch);
+}
+
+}  // namespace
 
 void coding_fill_blocks_avx2(CodingOps* ops) {
-  ops->encode_rans = encode_rans_lanes;
-  ops->decode_rans = decode_rans_lanes;
+  ops->encode_rans = encode_rans_avx2;
+  ops->decode_rans = decode_rans_avx2;
 }
 
 }  // namespace bince

@@ -146,20 +146,13 @@ void decode_blocks(const ChannelPlan& plan, DecodeJob* jobs, int count, char* sc
   }
 }
 
+// `Steps` is the target's own: what its decode_tiles is to make of the tables' sizes.
 template <int Steps>
 void decode_steps(const ChannelPlan& plan, DecodeJob* jobs, int count, char* scratch) {
   if (plan.lanes == kLanes)
     decode_blocks<Steps, true>(plan, jobs, count, scratch);
   else
     decode_blocks<Steps, false>(plan, jobs, count, scratch);
-}
-
-void decode_rans_lanes(const ChannelPlan* plan, DecodeJob* jobs, int count, char* scratch) {
-  if (!plan->small) return decode_rans_ref(plan, jobs, count, scratch);
-  if (plan->largest <= 4) return decode_steps<2>(*plan, jobs, count, scratch);
-  if (plan->largest <= 8) return decode_steps<3>(*plan, jobs, count, scratch);
-  if (plan->largest <= 16) return decode_steps<4>(*plan, jobs, count, scratch);
-  decode_steps<5>(*plan, jobs, count, scratch);
 }
 
 // --- encoding ---
@@ -258,17 +251,16 @@ void encode_blocks(const ChannelPlan& plan, EncodeJob* jobs, int count, char* sc
   }
 }
 
-void encode_rans_lanes(const ChannelPlan* plan, EncodeJob* jobs, int count, char* scratch) {
-  if (!plan->small) return encode_rans_ref(plan, jobs, count, scratch);
-  const bool full = plan->lanes == kLanes, costs = jobs[0].count_cost;
+void encode_rans_lanes(const ChannelPlan& plan, EncodeJob* jobs, int count, char* scratch) {
+  const bool full = plan.lanes == kLanes, costs = jobs[0].count_cost;
   if (full && costs)
-    encode_blocks<true, true>(*plan, jobs, count, scratch);
+    encode_blocks<true, true>(plan, jobs, count, scratch);
   else if (full)
-    encode_blocks<true, false>(*plan, jobs, count, scratch);
+    encode_blocks<true, false>(plan, jobs, count, scratch);
   else if (costs)
-    encode_blocks<false, true>(*plan, jobs, count, scratch);
+    encode_blocks<false, true>(plan, jobs, count, scratch);
   else
-    encode_blocks<false, false>(*plan, jobs, count, scratch);
+    encode_blocks<false, false>(plan, jobs, count, scratch);
 }
 
 }  // namespace
