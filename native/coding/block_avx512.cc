@@ -214,28 +214,37 @@ inline void flush(Cost* cost, EncodeJob* job) {
 
 constexpr uint32_t kFlushChannels = 1 << 15;
 
-// Codes channels [begin, end) of a row group, the last first; Counted looks the costs up.
-template <class Put, class Counted, int K, bool Full, bool Costs>
-void encode_run(const ChannelPlan& plan, const LaneRun& run, Stream* given, EncodeJob* jobs,
-                __mmask32 active) {
+// Fetches one of the 2 C lines that the next 32 rows are; the first C of them were fetched with the rows
+// before.
+inline void fetch_ahead(const ChannelPlan& plan, const Stream& s, uint32_t c) {
+  _mm_prefetch(s.ahead + (size_t{2} * plan.channels - 1 - c) * 64, _MM_HINT_T1);
+}
+
+// Codes channels [begin, end) of a row group, the last first.
+template <class Put, int K, bool Full>
+void encode_run(const ChannelPlan& plan, const LaneRun& run, Stream* given, __mmask32 active) {
   Stream streams[K];
-  Cost costs[K];
-  for (int k = 0; k < K; ++k) {
-    streams[k] = given[k];
-    costs[k] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
-  }
+  for (int k = 0; k < K; ++k) streams[k] = given[k];
   for (uint32_t c = run.end; c-- > run.begin;) {
     const Put way(plan, c);
     for (int k = 0; k < K; ++k) {
-      const __m512i entry = tile_channel(streams[k].tile, c);
-      put<Full>(&streams[k], way.divisor(entry), active);
-      if (Costs) {
-        count(&costs[k], Counted(plan, c), entry, active);
-        if (c % kFlushChannels == 0 || c == run.begin) flush(&costs[k], &jobs[k]);
-      }
+      if (Full && streams[k].ahead) fetch_ahead(plan, streams[k], c);
+      put<Full>(&streams[k], way.divisor(tile_channel(streams[k].tile, c)), active);
     }
   }
   for (int k = 0; k < K; ++k) given[k] = streams[k];
+}
+
+// Adds what the entries of a tile cost.
+template <class Counted>
+void count_run(const ChannelPlan& plan, const LaneRun& run, const uint8_t* tile, EncodeJob* job,
+               __mmask32 active) {
+  Cost cost = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+  for (uint32_t c = run.begin; c < run.end; ++c) {
+    count(&cost, Counted(plan, c), tile_channel(tile, c), active);
+    if (c % kFlushChannels == kFlushChannels - 1) flush(&cost, job);
+  }
+  flush(&cost, job);
 }
 
 // One row group of K blocks out of their tiles, the last channel first.
@@ -244,11 +253,17 @@ void encode_tiles(const ChannelPlan& plan, Stream* streams, EncodeJob* jobs, __m
   for (uint32_t r = plan.run_count; r-- > 0;) {
     const LaneRun& run = plan.runs[r];
     if (run.way <= LaneWay::kSmall5)
-      encode_run<SmallPut, SmallPut, K, Full, Costs>(plan, run, streams, jobs, active);
+      encode_run<SmallPut, K, Full>(plan, run, streams, active);
     else if (run.way <= LaneWay::kMedium6)
-      encode_run<MediumPut, LargePut, K, Full, Costs>(plan, run, streams, jobs, active);
+      encode_run<MediumPut, K, Full>(plan, run, streams, active);
     else
-      encode_run<LargePut, LargePut, K, Full, Costs>(plan, run, streams, jobs, active);
+      encode_run<LargePut, K, Full>(plan, run, streams, active);
+    for (int k = 0; Costs && k < K; ++k) {
+      if (run.way <= LaneWay::kSmall5)
+        count_run<SmallPut>(plan, run, streams[k].tile, &jobs[k], active);
+      else
+        count_run<LargePut>(plan, run, streams[k].tile, &jobs[k], active);
+    }
   }
 }
 

@@ -45,10 +45,7 @@ void store_rows(const ChannelPlan& plan, DecodeJob* job, Stream* s, uint64_t row
   }
   rows_of_tile(s->tile, padded_channels(plan.channels), bytes);
   const uint64_t at = row * plan.channels;
-  if (job->type == kSymbolRows)
-    symbol_rows(plan, bytes, rows, static_cast<int32_t*>(job->rows) + at);
-  else
-    dequantize_rows(plan, bytes, rows, static_cast<float*>(job->rows) + at);
+  store_values(plan, bytes, rows, job->type, job->past_caches, static_cast<float*>(job->rows) + at);
   if (escapes) job->damage = place_escapes(plan, *job, s, row, lane_mask(rows));
 }
 
@@ -144,6 +141,7 @@ void decode_blocks(const ChannelPlan& plan, DecodeJob* jobs, int count, char* sc
     }
     finish_decoding(&jobs[k], streams[k]);
   }
+  finish_stores();
 }
 
 // `Steps` is the target's own: what its decode_tiles is to make of the tables' sizes.
@@ -182,8 +180,11 @@ void write_escapes(const ChannelPlan& plan, EncodeJob* job, const uint8_t* tile,
 void load_rows(const ChannelPlan& plan, EncodeJob* job, Stream* s, uint64_t row, uint32_t rows,
                uint8_t* bytes) {
   const char* at = static_cast<const char*>(job->rows) + row * plan.channels * 4;
-  const RowsSeen seen = job->type == kFloatRows ? entries_of_rows<kFloatRows>(plan, at, rows, bytes)
-                                                : entries_of_rows<kSymbolRows>(plan, at, rows, bytes);
+  // Groups are read backwards, where hardware does not look ahead.
+  s->ahead = row >= plan.lanes ? at - size_t{plan.lanes} * plan.channels * 4 : nullptr;
+  const RowsSeen seen = job->type == kFloatRows
+                            ? entries_of_rows<kFloatRows>(plan, at, rows, s->ahead, bytes)
+                            : entries_of_rows<kSymbolRows>(plan, at, rows, s->ahead, bytes);
   tile_of_rows(bytes, padded_channels(plan.channels), s->tile);
   job->invalid = job->invalid || seen.invalid;
   if (seen.escapes && !job->invalid) write_escapes(plan, job, s->tile, row, lane_mask(rows));

@@ -118,6 +118,8 @@ SectionPlan plan_of(const bince_context* context, const bince_block_format* form
     const TableHead& head = heads[index ? static_cast<uint32_t>(index[c]) : c];
     plan.row_cost += head.least_cost;
     if (head.entries > plan.channels.largest) plan.channels.largest = head.entries;
+    const int64_t last = int64_t{head.offset} + head.entries - 1;
+    if (head.offset <= -(1 << 30) || last >= 1 << 30) plan.channels.far = true;
   }
   plan.channels.small = plan.channels.largest <= kSmallEntries;
   plan.channels.narrow = plan.channels.largest <= kNarrowEntries;

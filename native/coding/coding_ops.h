@@ -36,6 +36,7 @@ struct ChannelPlan {
   const float* step;           // [C]
   const float* gain;           // [C] 1 / step
   const float* shift;          // [C]
+  bool far;                    // some table has symbols of 2^30 and beyond
   uint32_t largest;            // entries of the largest table that a channel uses
   bool small;                  // largest <= kSmallEntries
   const SmallDecode** decode;  // [C], null where a table is not small
@@ -80,6 +81,7 @@ struct DecodeJob {
   const int32_t* cancel;  // as above
   const char* damage;     // null, or what is wrong with the block
   bool cancelled;
+  bool past_caches;  // the call's rows are more than caches hold: they may be written straight to memory
 };
 
 // Symbols between two looks at a cancel flag.

@@ -113,6 +113,15 @@ inline void symbol_rows(const ChannelPlan& plan, const uint8_t* bytes, uint32_t 
                              symbols_of(plan, bytes + size_t{row} * padded + c, c));
 }
 
+inline void store_values(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, RowType type, bool,
+                         void* out) {
+  if (type == kSymbolRows)
+    symbol_rows(plan, bytes, rows, static_cast<int32_t*>(out));
+  else
+    dequantize_rows(plan, bytes, rows, static_cast<float*>(out));
+}
+inline void finish_stores() {}
+
 // What entries_of_rows() saw.
 struct RowsSeen {
   bool escapes;  // some entry is an escape
@@ -121,7 +130,8 @@ struct RowsSeen {
 
 // float32 values or int32 symbols -> bytes [32][C16]; rows beyond `rows` stay as they are.
 template <RowType Type>
-inline RowsSeen entries_of_rows(const ChannelPlan& plan, const void* rows_in, uint32_t rows, uint8_t* bytes) {
+inline RowsSeen entries_of_rows(const ChannelPlan& plan, const void* rows_in, uint32_t rows, const char*,
+                                uint8_t* bytes) {
   const uint32_t C = plan.channels, padded = padded_channels(C);
   const __m256i first_bytes = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0,
                                                4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
