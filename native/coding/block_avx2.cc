@@ -48,6 +48,15 @@ inline uint32_t escape_mask(const uint8_t* tile, uint32_t c, uint32_t escape) {
       {{_mm256_cmpeq_epi16(tile_channel(tile, c, 0), e), _mm256_cmpeq_epi16(tile_channel(tile, c, 1), e)}});
 }
 
+// Whether some lane of a pair of channels holds the pair's escapes, the even channel's in the low byte.
+inline bool pair_has_escape(const uint8_t* tile, uint32_t pair, uint32_t escapes) {
+  const __m256i* entries = reinterpret_cast<const __m256i*>(tile + size_t{pair} * 64);
+  const __m256i e = _mm256_set1_epi16(static_cast<short>(escapes));
+  const __m256i met = _mm256_or_si256(_mm256_cmpeq_epi8(_mm256_load_si256(entries), e),
+                                      _mm256_cmpeq_epi8(_mm256_load_si256(entries + 1), e));
+  return !_mm256_testz_si256(met, met);
+}
+
 // The mask of lanes whose bits are set.
 inline Vec mask_of(uint32_t bits) {
   const __m256i each = _mm256_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384,

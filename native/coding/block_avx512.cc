@@ -27,6 +27,12 @@ inline uint32_t escape_mask(const uint8_t* tile, uint32_t c, uint32_t escape) {
   return _mm512_cmpeq_epi16_mask(tile_channel(tile, c), _mm512_set1_epi16(static_cast<short>(escape)));
 }
 
+// Whether some lane of a pair of channels holds the pair's escapes, the even channel's in the low byte.
+inline bool pair_has_escape(const uint8_t* tile, uint32_t pair, uint32_t escapes) {
+  const __m512i entries = _mm512_load_si512(tile + size_t{pair} * 64);
+  return _mm512_cmpeq_epi8_mask(entries, set_words(static_cast<int>(escapes))) != 0;
+}
+
 // --- decoding ---
 
 // x = frequency * (x div 2^16) + slot - start, and a new word where x < 2^16.  Whether a sum carries is told

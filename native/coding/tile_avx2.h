@@ -122,52 +122,78 @@ inline void store_values(const ChannelPlan& plan, const uint8_t* bytes, uint32_t
 }
 inline void finish_stores() {}
 
-// What entries_of_rows() saw.
-struct RowsSeen {
-  bool escapes;  // some entry is an escape
-  bool invalid;  // some value cannot be quantised
+// Of 8 channels.
+struct Quantiser {
+  __m256 shift, gain, median;
+  __m256i offset, escape;
+  Quantiser(const ChannelPlan& plan, uint32_t c)
+      : shift(_mm256_load_ps(plan.shift + c)),
+        gain(_mm256_load_ps(plan.gain + c)),
+        median(_mm256_load_ps(plan.median + c)),
+        offset(load_ints(plan.offset + c)),
+        escape(load_ints(plan.escape + c)) {}
+
+  // The entries of 8 values or symbols; a sign in *escapes tells that some is an escape.
+  template <RowType Type, bool Whole>
+  __m256i entries(const void* rows, size_t at, __m256i inside, __m256i* escapes) const {
+    __m256i symbols;
+    if (Type == kSymbolRows) {
+      const int32_t* from = static_cast<const int32_t*>(rows) + at;
+      symbols = Whole ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))
+                      : _mm256_maskload_epi32(from, inside);
+    } else {
+      const float* from = static_cast<const float*>(rows) + at;
+      const __m256 x = Whole ? _mm256_loadu_ps(from) : _mm256_maskload_ps(from, inside);
+      const __m256 y = _mm256_sub_ps(_mm256_mul_ps(_mm256_sub_ps(x, shift), gain), median);
+      symbols = _mm256_cvtps_epi32(_mm256_round_ps(y, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    }
+    __m256i v = _mm256_sub_epi32(symbols, offset);
+    if (!Whole) v = _mm256_and_si256(v, inside);
+    const __m256i entry = _mm256_min_epu32(v, escape);
+    *escapes = _mm256_or_si256(*escapes, _mm256_cmpeq_epi32(entry, escape));
+    return entry;
+  }
 };
 
-// float32 values or int32 symbols -> bytes [32][C16]; rows beyond `rows` stay as they are.
+// 16 channels of a row to bytes.
+inline void store_bytes(uint8_t* at, __m256i first, __m256i second) {
+  // In 128-bit halves: 0-3, 8-11, 4-7, 12-15.
+  const __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(first, second), 0xd8);
+  _mm_store_si128(reinterpret_cast<__m128i*>(at),
+                  _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+}
+
+// float32 values or int32 symbols -> bytes [32][C16]; rows beyond `rows` stay as they are.  Returns whether
+// some entry is an escape; what cannot be quantised becomes -2^31.  Meanwhile the rows at `ahead` are
+// fetched.
 template <RowType Type>
-inline RowsSeen entries_of_rows(const ChannelPlan& plan, const void* rows_in, uint32_t rows, const char*,
-                                uint8_t* bytes) {
+inline bool entries_of_rows(const ChannelPlan& plan, const void* rows_in, uint32_t rows, const char* ahead,
+                            uint8_t* bytes) {
   const uint32_t C = plan.channels, padded = padded_channels(C);
-  const __m256i first_bytes = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0,
-                                               4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
-  __m256i largest = _mm256_setzero_si256();  // of |symbol|, unsigned
-  __m256i beyond = _mm256_set1_epi32(-1);    // of entry - escape: 0 for an escape, else below
-  for (uint32_t row = 0; row < rows; ++row) {
-    for (uint32_t c = 0; c < C; c += 8) {
-      const __m256i inside = channels_left(C, c);
+  const __m256i all = _mm256_set1_epi32(-1);
+  __m256i escapes = _mm256_setzero_si256();
+  uint32_t c = 0;
+  for (; c + 16 <= C; c += 16) {
+    const Quantiser first(plan, c), second(plan, c + 8);
+    for (uint32_t row = 0; row < rows; ++row) {
       const size_t at = size_t{row} * C + c;
-      __m256i symbols;
-      if (Type == kFloatRows) {
-        const __m256 x = _mm256_maskload_ps(static_cast<const float*>(rows_in) + at, inside);
-        __m256 y =
-            _mm256_mul_ps(_mm256_sub_ps(x, _mm256_load_ps(plan.shift + c)), _mm256_load_ps(plan.gain + c));
-        y = _mm256_sub_ps(y, _mm256_load_ps(plan.median + c));
-        y = _mm256_round_ps(y, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-        symbols = _mm256_cvtps_epi32(y);
-        largest = _mm256_max_epu32(largest, _mm256_and_si256(inside, _mm256_abs_epi32(symbols)));
-      } else {
-        symbols = _mm256_maskload_epi32(static_cast<const int32_t*>(rows_in) + at, inside);
-      }
-      const __m256i escape = load_ints(plan.escape + c);
-      const __m256i v = _mm256_sub_epi32(symbols, load_ints(plan.offset + c));
-      const __m256i entries = _mm256_min_epu32(v, escape);
-      const __m256i difference = _mm256_sub_epi32(entries, escape);
-      beyond = _mm256_max_epi32(beyond, _mm256_blendv_epi8(_mm256_set1_epi32(-1), difference, inside));
-      const __m256i packed = _mm256_shuffle_epi8(entries, first_bytes);
-      const __m128i eight =
-          _mm_unpacklo_epi32(_mm256_castsi256_si128(packed), _mm256_extracti128_si256(packed, 1));
-      _mm_storel_epi64(reinterpret_cast<__m128i*>(bytes + size_t{row} * padded + c), eight);
+      if (ahead) _mm_prefetch(ahead + 4 * at, _MM_HINT_T1);
+      const __m256i low = first.entries<Type, true>(rows_in, at, all, &escapes);
+      const __m256i high = second.entries<Type, true>(rows_in, at + 8, all, &escapes);
+      store_bytes(bytes + size_t{row} * padded + c, low, high);
     }
   }
-  const __m256i limit = _mm256_set1_epi32(1 << 30);
-  const __m256i invalid = _mm256_cmpeq_epi32(_mm256_max_epu32(largest, limit), largest);
-  return {_mm256_movemask_epi8(_mm256_cmpeq_epi32(beyond, _mm256_setzero_si256())) != 0,
-          _mm256_movemask_epi8(invalid) != 0};
+  if (c < C) {
+    const Quantiser first(plan, c), second(plan, c + 8);
+    const __m256i left = channels_left(C, c), beyond = channels_left(C > c + 8 ? C : c + 8, c + 8);
+    for (uint32_t row = 0; row < rows; ++row) {
+      const size_t at = size_t{row} * C + c;
+      const __m256i low = first.entries<Type, false>(rows_in, at, left, &escapes);
+      const __m256i high = second.entries<Type, false>(rows_in, at + 8, beyond, &escapes);
+      store_bytes(bytes + size_t{row} * padded + c, low, high);
+    }
+  }
+  return _mm256_movemask_epi8(escapes) != 0;
 }
 
 }  // namespace

@@ -154,12 +154,6 @@ inline void finish_stores() {
   _mm_sfence();
 }
 
-// What entries_of_rows() saw.
-struct RowsSeen {
-  bool escapes;  // some entry is an escape
-  bool invalid;  // some value cannot be quantised
-};
-
 // Of 16 channels.
 struct Quantiser {
   __m512 shift, gain, median;
@@ -180,86 +174,58 @@ struct Quantiser {
   }
 };
 
-// Whether some of the values cannot be quantised.
-inline bool values_invalid(const ChannelPlan& plan, const void* rows_in, uint32_t rows) {
-  const uint32_t C = plan.channels;
-  __m512i largest = _mm512_setzero_si512();  // of |symbol|, unsigned
-  for (uint32_t row = 0; row < rows; ++row) {
-    for (uint32_t c = 0; c < C; c += 16) {
-      const __mmask16 inside = channels_left(C, c);
-      const __m512i symbols = Quantiser(plan, c).symbols<kFloatRows>(rows_in, size_t{row} * C + c, inside);
-      largest = _mm512_mask_max_epu32(largest, inside, largest, _mm512_abs_epi32(symbols));
-    }
-  }
-  return _mm512_cmpge_epu32_mask(largest, _mm512_set1_epi32(1 << 30)) != 0;
-}
-
-// 16 channels of `Rows` rows from `at` on; a sign in the result tells that some entry is an escape.
+// 16 channels of `Rows` rows; a sign in the result tells that some entry is an escape.
 template <RowType Type, int Rows>
-inline __m512i quantise(const ChannelPlan& plan, const void* rows, size_t at, uint32_t c, __mmask16 inside,
-                        uint8_t* bytes) {
-  const Quantiser quantiser(plan, c);
+inline __m512i quantise(const Quantiser& quantiser, const void* rows, size_t at, size_t channels,
+                        __mmask16 inside, uint8_t* bytes, size_t padded) {
   __m512i escapes = _mm512_setzero_si512();
-  for (int row = 0; row < Rows; ++row) {
-    const __m512i symbols =
-        quantiser.symbols<Type>(rows, at + static_cast<size_t>(row) * plan.channels, inside);
+  for (size_t row = 0; row < Rows; ++row) {
+    const __m512i symbols = quantiser.symbols<Type>(rows, at + row * channels, inside);
     const __m512i v = _mm512_maskz_sub_epi32(inside, symbols, quantiser.offset);
     const __m512i entries = _mm512_min_epu32(v, quantiser.escape);
     // escapes | v | ~(v - escape)
     escapes = _mm512_ternarylogic_epi32(escapes, v, _mm512_sub_epi32(v, quantiser.escape), 0xfd);
-    _mm_store_si128(
-        reinterpret_cast<__m128i*>(bytes + static_cast<size_t>(row) * padded_channels(plan.channels)),
-        _mm512_cvtepi32_epi8(entries));
+    _mm_store_si128(reinterpret_cast<__m128i*>(bytes + row * padded), _mm512_cvtepi32_epi8(entries));
   }
   return escapes;
 }
 
-// Whether `Rows` rows have an escape, with their entries in bytes; half of the lines of the rows at `ahead`,
-// if there are any, are fetched meanwhile.
+// Whether `Rows` rows have an escape, with their entries in bytes.  Meanwhile half of the lines of the rows
+// at `ahead` are fetched.
 template <RowType Type, int Rows>
-inline bool quantise_rows(const ChannelPlan& plan, const void* rows_in, size_t at, const char* ahead,
+inline bool quantise_rows(const ChannelPlan& plan, const void* rows, size_t at, const char* ahead,
                           uint8_t* bytes) {
   const uint32_t C = plan.channels;
+  const size_t padded = padded_channels(C);
   __m512i escapes = _mm512_setzero_si512();
   uint32_t c = 0;
   for (; c + 16 <= C; c += 16) {
-    if (ahead)
-      for (size_t i = 0; i < Rows / 2; ++i)
-        _mm_prefetch(ahead + at * 2 + (size_t{c} / 16 * (Rows / 2) + i) * 64, _MM_HINT_T1);
-    escapes = _mm512_or_si512(escapes, quantise<Type, Rows>(plan, rows_in, at + c, c, 0xffff, bytes + c));
+    for (size_t i = 0; ahead && i < Rows / 2; ++i)
+      _mm_prefetch(ahead + at * 2 + (size_t{c} / 16 * (Rows / 2) + i) * 64, _MM_HINT_T1);
+    const __m512i seen = quantise<Type, Rows>(Quantiser(plan, c), rows, at + c, C, 0xffff, bytes + c, padded);
+    escapes = _mm512_or_si512(escapes, seen);
   }
-  if (c < C)
-    escapes = _mm512_or_si512(escapes,
-                              quantise<Type, Rows>(plan, rows_in, at + c, c, channels_left(C, c), bytes + c));
+  if (c < C) {
+    const __mmask16 inside = channels_left(C, c);
+    const __m512i seen = quantise<Type, Rows>(Quantiser(plan, c), rows, at + c, C, inside, bytes + c, padded);
+    escapes = _mm512_or_si512(escapes, seen);
+  }
   return _mm512_movepi32_mask(escapes) != 0;
 }
 
-// float32 values or int32 symbols -> bytes [32][C16]; rows beyond `rows` stay as they are.  A value that
-// cannot be quantised is an escape too, if no table reaches as far: rows with escapes are looked at again.
+// float32 values or int32 symbols -> bytes [32][C16]; rows beyond `rows` stay as they are.  Returns whether
+// some entry is an escape; what cannot be quantised becomes -2^31.
 template <RowType Type>
-inline RowsSeen entries_of_rows(const ChannelPlan& plan, const void* rows_in, uint32_t rows,
-                                const char* ahead, uint8_t* bytes) {
+inline bool entries_of_rows(const ChannelPlan& plan, const void* rows_in, uint32_t rows, const char* ahead,
+                            uint8_t* bytes) {
   const uint32_t C = plan.channels, padded = padded_channels(C);
-  RowsSeen seen = {false, false};
-  const auto look_again = [&](uint32_t row, uint32_t count) {
-    if (Type == kFloatRows)
-      seen.invalid =
-          seen.invalid || values_invalid(plan, static_cast<const float*>(rows_in) + size_t{row} * C, count);
-  };
+  bool escapes = false;
   uint32_t row = 0;
-  for (; row + 4 <= rows; row += 4) {
-    const bool escapes =
-        quantise_rows<Type, 4>(plan, rows_in, size_t{row} * C, ahead, bytes + size_t{row} * padded);
-    seen.escapes = seen.escapes || escapes;
-    if (escapes || plan.far) look_again(row, 4);
-  }
-  for (; row < rows; ++row) {
-    const bool escapes =
-        quantise_rows<Type, 1>(plan, rows_in, size_t{row} * C, nullptr, bytes + size_t{row} * padded);
-    seen.escapes = seen.escapes || escapes;
-    if (escapes || plan.far) look_again(row, 1);
-  }
-  return seen;
+  for (; row + 4 <= rows; row += 4)
+    escapes |= quantise_rows<Type, 4>(plan, rows_in, size_t{row} * C, ahead, bytes + size_t{row} * padded);
+  for (; row < rows; ++row)
+    escapes |= quantise_rows<Type, 1>(plan, rows_in, size_t{row} * C, nullptr, bytes + size_t{row} * padded);
+  return escapes;
 }
 
 }  // namespace
