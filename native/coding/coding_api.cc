@@ -133,6 +133,8 @@ struct ChannelArrays {
   float *median, *step, *gain, *shift;
   const SmallDecode** decode;
   const SmallEncode** encode;
+  const PairDecode** pairs;
+  const ByteEncode** bytes;
   const void** lane_decode;
   const LaneEncode** lane_encode;
   LaneRun* runs;
@@ -156,6 +158,8 @@ ChannelArrays carve_channels(Workspace* workspace, uint32_t channels) {
   a.shift = carve<float>(workspace, C);
   a.decode = carve<const SmallDecode*>(workspace, C);
   a.encode = carve<const SmallEncode*>(workspace, C);
+  a.pairs = carve<const PairDecode*>(workspace, C);
+  a.bytes = carve<const ByteEncode*>(workspace, C);
   a.lane_decode = carve<const void*>(workspace, C);
   a.lane_encode = carve<const LaneEncode*>(workspace, C);
   a.runs = carve<LaneRun>(workspace, C / 2);
@@ -246,7 +250,11 @@ void fill_channels(const bince_block_format* format, char* base, ChannelPlan* pl
     const bool small = heads[t].small >= 0;
     a.decode[c] = small ? tables_at<SmallDecode>(tables, tables->small_decode_at) + heads[t].small : nullptr;
     a.encode[c] = small ? tables_at<SmallEncode>(tables, tables->small_encode_at) + heads[t].small : nullptr;
+    a.pairs[c] = small ? tables_at<PairDecode>(tables, tables->pair_decode_at) + heads[t].small : nullptr;
+    a.bytes[c] = small ? tables_at<ByteEncode>(tables, tables->byte_encode_at) + heads[t].small : nullptr;
   }
+  plan->pairs = a.pairs;
+  plan->bytes = a.bytes;
   plan->table = a.table;
   plan->offset = a.offset;
   plan->escape = a.escape;

@@ -40,6 +40,8 @@ struct ChannelPlan {
   uint32_t largest;            // entries of the largest table that a channel uses
   bool small;                  // largest <= kSmallEntries
   const SmallDecode** decode;  // [C], null where a table is not small
+  const PairDecode** pairs;    // [C], likewise
+  const ByteEncode** bytes;    // [C], likewise
   const SmallEncode** encode;  // [C], likewise
   // Only if narrow.  A channel of a small way has LaneDecode<32> (and SmallEncode above), of a medium way
   // LaneDecode<64> and LaneEncode.

@@ -47,6 +47,8 @@ Layout lay_out(const Counts& counts) {
   h.lane32_at = place(&used, counts.small, sizeof(LaneDecode<kSmallEntries>));
   h.lane64_at = place(&used, counts.medium, sizeof(LaneDecode<kMediumEntries>));
   h.lane_encode_at = place(&used, counts.medium, sizeof(LaneEncode));
+  h.pair_decode_at = place(&used, counts.small, sizeof(PairDecode));
+  h.byte_encode_at = place(&used, counts.small, sizeof(ByteEncode));
   h.divide_at = place(&used, entries, sizeof(LaneDivide));
   h.bytes = used;
   h.tables = static_cast<uint32_t>(tables);
@@ -183,6 +185,39 @@ void fill_lane_encode(const TableView& table, LaneEncode* encode) {
   }
 }
 
+void fill_pairs(const TableView& table, PairDecode* decode) {
+  *decode = {};
+  const uint32_t n = table.entries;
+  const auto begin = [&](uint32_t j) { return j < n ? uint32_t{table.decode[j].start} : 65536u; };
+  for (uint32_t level = 0; level < 4; ++level)
+    for (uint32_t g = 0; g < 8; ++g) {
+      const uint32_t entry = (level == 0 ? 16 : (32 >> level) * g + (16 >> level));
+      decode->below[level][g] = static_cast<uint16_t>((begin(entry) - 1) ^ 0x8000);
+    }
+  for (uint32_t g = 0; g < 16 && 2 * g < n; ++g) {
+    const uint32_t first = table.decode[2 * g].frequency;
+    const uint32_t second = 2 * g + 1 < n ? table.decode[2 * g + 1].frequency : first;
+    for (int byte = 0; byte < 2; ++byte) {
+      decode->start[byte][g] = static_cast<uint8_t>(begin(2 * g) >> (8 * byte));
+      decode->frequency[byte][g] = static_cast<uint8_t>(first >> (8 * byte));
+      decode->turn[byte][g] = static_cast<uint8_t>((first ^ second) >> (8 * byte));
+    }
+  }
+}
+
+void fill_bytes(const SmallEncode& from, const TableView& table, ByteEncode* encode) {
+  for (uint32_t j = 0; j < kSmallEntries; ++j) {
+    for (int byte = 0; byte < 2; ++byte) {
+      encode->frequency[byte][j] = static_cast<uint8_t>(from.frequency[j] >> (8 * byte));
+      encode->start[byte][j] = static_cast<uint8_t>(from.start[j] >> (8 * byte));
+      encode->reciprocal[byte][j] = static_cast<uint8_t>(from.reciprocal[j] >> (8 * byte));
+      encode->power[byte][j] = static_cast<uint8_t>(from.power[j] >> (8 * byte));
+    }
+    const uint32_t cost = j < table.entries ? table.cost[j] : 0;
+    for (int byte = 0; byte < 4; ++byte) encode->cost[byte][j] = static_cast<uint8_t>(cost >> (8 * byte));
+  }
+}
+
 // The forms for vectors.
 void fill_vectors(bince_tables* tables, uint32_t index) {
   const TableView table = table_view(tables, index);
@@ -191,6 +226,9 @@ void fill_vectors(bince_tables* tables, uint32_t index) {
     fill_small(table, writable<SmallDecode>(tables, tables->small_decode_at) + head.small,
                writable<SmallEncode>(tables, tables->small_encode_at) + head.small);
     fill_lanes(table, writable<LaneDecode<kSmallEntries>>(tables, tables->lane32_at) + head.small);
+    fill_pairs(table, writable<PairDecode>(tables, tables->pair_decode_at) + head.small);
+    fill_bytes(tables_at<SmallEncode>(tables, tables->small_encode_at)[head.small], table,
+               writable<ByteEncode>(tables, tables->byte_encode_at) + head.small);
   }
   if (head.medium >= 0) {
     fill_lanes(table, writable<LaneDecode<kMediumEntries>>(tables, tables->lane64_at) + head.medium);

@@ -7,7 +7,8 @@
 //   bince_tables | TableHead[T] | per entry: DecodeEntry, EncodeEntry, cost | per table: first entry by
 //   bucket
 //                | per table: the same in bytes, if it has at most 256 entries
-//                | per table of at most 32 entries: SmallDecode, SmallEncode, LaneDecode<32>
+//                | per table of at most 32 entries: SmallDecode, SmallEncode, LaneDecode<32>,
+//                  PairDecode, ByteEncode
 //                | where a table has 33 to 64 entries, per table of at most 64: LaneDecode<64>, LaneEncode
 //                | per entry: LaneDivide
 #ifndef BINCE_CODING_PREPARED_TABLES_H_
@@ -85,6 +86,26 @@ struct alignas(64) LaneDecode {
   uint8_t steps;
 };
 
+// Small tables for look-ups among 16 bytes.  Entries go in pairs: a search by `below` (of entries 16; 16 g +
+// 8; 8 g + 4; 4 g + 2; each start minus 1, or 65535, with its top bit turned for comparisons with signs) ends
+// at the pair g of entries 2 g and 2 g + 1.  `start` and `frequency` are those of the first, `turn` is what
+// turns its frequency into the second's; low bytes, then high bytes.
+struct alignas(64) PairDecode {
+  uint16_t below[4][8];
+  uint8_t start[2][16];
+  uint8_t frequency[2][16];
+  uint8_t turn[2][16];
+};
+
+// Bytes of entry j as in SmallEncode: low ones, then high ones; the cost's from the lowest up.
+struct alignas(64) ByteEncode {
+  uint8_t frequency[2][kSmallEntries];
+  uint8_t start[2][kSmallEntries];
+  uint8_t reciprocal[2][kSmallEntries];
+  uint8_t power[2][kSmallEntries];
+  uint8_t cost[4][kSmallEntries];
+};
+
 struct alignas(64) LaneEncode {
   uint8_t frequency[2 * kMediumEntries];
   uint8_t start[2 * kMediumEntries];
@@ -101,7 +122,7 @@ struct bince_tables {
   uint32_t largest;  // the most entries of any table
   uint64_t entries;  // of all tables
   uint64_t heads_at, decode_at, encode_at, costs_at, buckets_at, narrow_at, small_decode_at, small_encode_at;
-  uint64_t lane32_at, lane64_at, lane_encode_at, divide_at;
+  uint64_t lane32_at, lane64_at, lane_encode_at, divide_at, pair_decode_at, byte_encode_at;
   // The copy that bince_tables_upload made last, or null.
   const bince_tables* uploaded;
   int32_t device;  // on which it lies

@@ -1,5 +1,5 @@
-// Rows and tiles as tile_avx512.h describes them, in 256-bit halves: lanes 0 to 15 and 16 to 31.  Only for
-// files of the AVX2 target.
+// One row group's entries as bytes: row-major [32 rows][C16], and as the tile that the coders read,
+// [C16][32 lanes].  C16 is C rounded up to 16.  Only for files of the AVX2 target.
 #ifndef BINCE_CODING_TILE_AVX2_H_
 #define BINCE_CODING_TILE_AVX2_H_
 
@@ -14,40 +14,30 @@ inline uint32_t padded_channels(uint32_t channels) {
   return (channels + 15) & ~uint32_t{15};
 }
 
-// Two 8x8 transposes of 16-bit numbers, one in each 128-bit half: number i of r[j] goes to number j of r[i].
-inline void transpose_8x8(__m256i r[8]) {
-  __m256i a[8], b[8];
-  for (int i = 0; i < 4; ++i) {
-    a[2 * i] = _mm256_unpacklo_epi16(r[2 * i], r[2 * i + 1]);
-    a[2 * i + 1] = _mm256_unpackhi_epi16(r[2 * i], r[2 * i + 1]);
-  }
-  for (int h = 0; h < 2; ++h) {
-    for (int i = 0; i < 2; ++i) {
-      b[4 * h + 2 * i] = _mm256_unpacklo_epi32(a[4 * h + i], a[4 * h + 2 + i]);
-      b[4 * h + 2 * i + 1] = _mm256_unpackhi_epi32(a[4 * h + i], a[4 * h + 2 + i]);
+// Two 16x16 transposes of bytes, one in each 128-bit half: byte i of r[j] goes to byte j of r[i].
+inline void transpose_16x16(__m256i r[16]) {
+  for (int round = 0; round < 4; ++round) {
+    __m256i a[16];
+    for (int i = 0; i < 8; ++i) {
+      a[2 * i] = _mm256_unpacklo_epi8(r[i], r[i + 8]);
+      a[2 * i + 1] = _mm256_unpackhi_epi8(r[i], r[i + 8]);
     }
-  }
-  for (int i = 0; i < 4; ++i) {
-    r[2 * i] = _mm256_unpacklo_epi64(b[i], b[4 + i]);
-    r[2 * i + 1] = _mm256_unpackhi_epi64(b[i], b[4 + i]);
+    for (int i = 0; i < 16; ++i) r[i] = a[i];
   }
 }
 
 // tile -> bytes [32][C16]
 inline void rows_of_tile(const uint8_t* tile, uint32_t padded, uint8_t* bytes) {
   for (uint32_t c = 0; c < padded; c += 16) {
-    for (uint32_t half = 0; half < 2; ++half) {
-      __m256i r[8];
-      for (uint32_t i = 0; i < 8; ++i)
-        r[i] = _mm256_load_si256(
-            reinterpret_cast<const __m256i*>(tile + (size_t{c} / 2 + i) * 64 + size_t{half} * 32));
-      transpose_8x8(r);
-      for (uint32_t j = 0; j < 8; ++j) {
-        uint8_t* at = bytes + size_t{padded} * (16 * half + j) + c;
-        _mm_store_si128(reinterpret_cast<__m128i*>(at), _mm256_castsi256_si128(r[j]));
-        _mm_store_si128(reinterpret_cast<__m128i*>(at + size_t{padded} * 8),
-                        _mm256_extracti128_si256(r[j], 1));
-      }
+    __m256i r[16];
+    for (uint32_t i = 0; i < 16; ++i)
+      r[i] = _mm256_load_si256(reinterpret_cast<const __m256i*>(tile + size_t{c + i} * 32));
+    transpose_16x16(r);
+    for (uint32_t j = 0; j < 16; ++j) {
+      uint8_t* at = bytes + size_t{padded} * j + c;
+      _mm_store_si128(reinterpret_cast<__m128i*>(at), _mm256_castsi256_si128(r[j]));
+      _mm_store_si128(reinterpret_cast<__m128i*>(at + size_t{padded} * 16),
+                      _mm256_extracti128_si256(r[j], 1));
     }
   }
 }
@@ -55,19 +45,16 @@ inline void rows_of_tile(const uint8_t* tile, uint32_t padded, uint8_t* bytes) {
 // bytes [32][C16] -> tile
 inline void tile_of_rows(const uint8_t* bytes, uint32_t padded, uint8_t* tile) {
   for (uint32_t c = 0; c < padded; c += 16) {
-    for (uint32_t half = 0; half < 2; ++half) {
-      __m256i r[8];
-      for (uint32_t j = 0; j < 8; ++j) {
-        const uint8_t* at = bytes + size_t{padded} * (16 * half + j) + c;
-        const __m128i low = _mm_load_si128(reinterpret_cast<const __m128i*>(at));
-        const __m128i high = _mm_load_si128(reinterpret_cast<const __m128i*>(at + size_t{padded} * 8));
-        r[j] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
-      }
-      transpose_8x8(r);
-      for (uint32_t i = 0; i < 8; ++i)
-        _mm256_store_si256(reinterpret_cast<__m256i*>(tile + (size_t{c} / 2 + i) * 64 + size_t{half} * 32),
-                           r[i]);
+    __m256i r[16];
+    for (uint32_t j = 0; j < 16; ++j) {
+      const uint8_t* at = bytes + size_t{padded} * j + c;
+      const __m128i low = _mm_load_si128(reinterpret_cast<const __m128i*>(at));
+      const __m128i high = _mm_load_si128(reinterpret_cast<const __m128i*>(at + size_t{padded} * 16));
+      r[j] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
     }
+    transpose_16x16(r);
+    for (uint32_t i = 0; i < 16; ++i)
+      _mm256_store_si256(reinterpret_cast<__m256i*>(tile + size_t{c + i} * 32), r[i]);
   }
 }
 
@@ -86,41 +73,53 @@ inline __m256i symbols_of(const ChannelPlan& plan, const uint8_t* entries, uint3
   return _mm256_add_epi32(_mm256_cvtepu8_epi32(eight), load_ints(plan.offset + c));
 }
 
-// The first `rows` rows of bytes [32][C16] -> float32 rows: ((offset + entry + median) * step) + shift.
-inline void dequantize_rows(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, float* out) {
+// 8 values from channel c on, as bits: ((offset + entry + median) * step) + shift, or offset + entry.
+template <RowType Type>
+inline __m256i values_of(const ChannelPlan& plan, const uint8_t* entries, uint32_t c) {
+  const __m256i symbols = symbols_of(plan, entries + c, c);
+  if (Type == kSymbolRows) return symbols;
+  __m256 x = _mm256_add_ps(_mm256_cvtepi32_ps(symbols), _mm256_load_ps(plan.median + c));
+  x = _mm256_mul_ps(x, _mm256_load_ps(plan.step + c));
+  return _mm256_castps_si256(_mm256_add_ps(x, _mm256_load_ps(plan.shift + c)));
+}
+
+// The first `rows` rows of bytes [32][C16] -> rows of float32 or int32.  Past the caches, where rows are
+// whole vectors, whole lines go to memory that nobody fetched before.
+template <RowType Type, bool PastCaches>
+inline void write_rows(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, void* out) {
   const uint32_t C = plan.channels, padded = padded_channels(C);
   for (uint32_t row = 0; row < rows; ++row) {
-    for (uint32_t c = 0; c < C; c += 8) {
-      const __m256i symbols = symbols_of(plan, bytes + size_t{row} * padded + c, c);
-      __m256 x = _mm256_add_ps(_mm256_cvtepi32_ps(symbols), _mm256_load_ps(plan.median + c));
-      x = _mm256_mul_ps(x, _mm256_load_ps(plan.step + c));
-      x = _mm256_add_ps(x, _mm256_load_ps(plan.shift + c));
-      float* at = out + size_t{row} * C + c;
-      if (C - c >= 8)
-        _mm256_storeu_ps(at, x);
+    const uint8_t* entries = bytes + size_t{row} * padded;
+    int32_t* at = static_cast<int32_t*>(out) + size_t{row} * C;
+    uint32_t c = 0;
+    for (; c + 8 <= C; c += 8) {
+      __m256i* to = reinterpret_cast<__m256i*>(at + c);
+      if (PastCaches)
+        _mm256_stream_si256(to, values_of<Type>(plan, entries, c));
       else
-        _mm256_maskstore_ps(at, channels_left(C, c), x);
+        _mm256_storeu_si256(to, values_of<Type>(plan, entries, c));
     }
+    if (c < C) _mm256_maskstore_epi32(at + c, channels_left(C, c), values_of<Type>(plan, entries, c));
   }
 }
 
-// As dequantize_rows, to int32 symbols.
-inline void symbol_rows(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, int32_t* out) {
-  const uint32_t C = plan.channels, padded = padded_channels(C);
-  for (uint32_t row = 0; row < rows; ++row)
-    for (uint32_t c = 0; c < C; c += 8)
-      _mm256_maskstore_epi32(out + size_t{row} * C + c, channels_left(C, c),
-                             symbols_of(plan, bytes + size_t{row} * padded + c, c));
+inline void store_values(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, RowType type,
+                         bool past_caches, void* out) {
+  const bool past = past_caches && plan.channels % 8 == 0 && reinterpret_cast<uintptr_t>(out) % 32 == 0;
+  if (type == kSymbolRows && past)
+    write_rows<kSymbolRows, true>(plan, bytes, rows, out);
+  else if (type == kSymbolRows)
+    write_rows<kSymbolRows, false>(plan, bytes, rows, out);
+  else if (past)
+    write_rows<kFloatRows, true>(plan, bytes, rows, out);
+  else
+    write_rows<kFloatRows, false>(plan, bytes, rows, out);
 }
 
-inline void store_values(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, RowType type, bool,
-                         void* out) {
-  if (type == kSymbolRows)
-    symbol_rows(plan, bytes, rows, static_cast<int32_t*>(out));
-  else
-    dequantize_rows(plan, bytes, rows, static_cast<float*>(out));
+// Other threads see what was written past the caches before anything that is written from here on.
+inline void finish_stores() {
+  _mm_sfence();
 }
-inline void finish_stores() {}
 
 // Of 8 channels.
 struct Quantiser {
