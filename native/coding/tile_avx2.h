@@ -68,23 +68,22 @@ inline __m256i load_ints(const void* at) {
   return _mm256_load_si256(static_cast<const __m256i*>(at));
 }
 
-inline __m256i symbols_of(const ChannelPlan& plan, const uint8_t* entries, uint32_t c) {
-  const __m128i eight = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(entries));
-  return _mm256_add_epi32(_mm256_cvtepu8_epi32(eight), load_ints(plan.offset + c));
-}
-
-// 8 values from channel c on, as bits: ((offset + entry + median) * step) + shift, or offset + entry.
+// 8 values from channel c on, as bits: ((offset + entry + median) * step) + shift, or offset + entry.  What
+// is read beyond the last channel lies behind it in the workspace.
 template <RowType Type>
 inline __m256i values_of(const ChannelPlan& plan, const uint8_t* entries, uint32_t c) {
-  const __m256i symbols = symbols_of(plan, entries + c, c);
+  const __m256i numbers =
+      _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(entries + c)));
+  const __m256i symbols =
+      _mm256_add_epi32(numbers, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(plan.offset + c)));
   if (Type == kSymbolRows) return symbols;
-  __m256 x = _mm256_add_ps(_mm256_cvtepi32_ps(symbols), _mm256_load_ps(plan.median + c));
-  x = _mm256_mul_ps(x, _mm256_load_ps(plan.step + c));
-  return _mm256_castps_si256(_mm256_add_ps(x, _mm256_load_ps(plan.shift + c)));
+  __m256 x = _mm256_add_ps(_mm256_cvtepi32_ps(symbols), _mm256_loadu_ps(plan.median + c));
+  x = _mm256_mul_ps(x, _mm256_loadu_ps(plan.step + c));
+  return _mm256_castps_si256(_mm256_add_ps(x, _mm256_loadu_ps(plan.shift + c)));
 }
 
-// The first `rows` rows of bytes [32][C16] -> rows of float32 or int32.  Past the caches, where rows are
-// whole vectors, whole lines go to memory that nobody fetched before.
+// The first `rows` rows of bytes [32][C16] -> rows of float32 or int32.  Past the caches whole vectors go to
+// memory that nobody fetched before; what is left at a row's ends takes the usual way.
 template <RowType Type, bool PastCaches>
 inline void write_rows(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, void* out) {
   const uint32_t C = plan.channels, padded = padded_channels(C);
@@ -92,6 +91,11 @@ inline void write_rows(const ChannelPlan& plan, const uint8_t* bytes, uint32_t r
     const uint8_t* entries = bytes + size_t{row} * padded;
     int32_t* at = static_cast<int32_t*>(out) + size_t{row} * C;
     uint32_t c = 0;
+    if (PastCaches) {
+      const uint32_t lead = static_cast<uint32_t>(-reinterpret_cast<uintptr_t>(at) % 32 / 4);
+      c = lead < C ? lead : C;
+      _mm256_maskstore_epi32(at, channels_left(c, 0), values_of<Type>(plan, entries, 0));
+    }
     for (; c + 8 <= C; c += 8) {
       __m256i* to = reinterpret_cast<__m256i*>(at + c);
       if (PastCaches)
@@ -105,12 +109,11 @@ inline void write_rows(const ChannelPlan& plan, const uint8_t* bytes, uint32_t r
 
 inline void store_values(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, RowType type,
                          bool past_caches, void* out) {
-  const bool past = past_caches && plan.channels % 8 == 0 && reinterpret_cast<uintptr_t>(out) % 32 == 0;
-  if (type == kSymbolRows && past)
+  if (type == kSymbolRows && past_caches)
     write_rows<kSymbolRows, true>(plan, bytes, rows, out);
   else if (type == kSymbolRows)
     write_rows<kSymbolRows, false>(plan, bytes, rows, out);
-  else if (past)
+  else if (past_caches)
     write_rows<kFloatRows, true>(plan, bytes, rows, out);
   else
     write_rows<kFloatRows, false>(plan, bytes, rows, out);
