@@ -71,25 +71,102 @@ async function compare(ours, line, peers, peerLines, rounds) {
   return { ours: summary(rates), peers: peerRates.map((r) => (r.length ? summary(r) : undefined)), answer };
 }
 
+const tileSets = [
+  { name: 'tiles', flags: [], low: 1, high: 2.1, targets: [3500, 4000], note: 'tables of 12 to 22 entries' },
+  { name: 'tiles, 28 entries', flags: [], low: 2.4, high: 2.9, note: 'tables of 24 to 30 entries' },
+  { name: 'tiles, 33 to 64', flags: [], low: 3.6, high: 6.6, note: 'tables of two registers' },
+  { name: 'tiles, up to 256', flags: [], low: 8, high: 25, note: 'tables in memory, gathered' },
+  {
+    name: 'tiles, AVX2',
+    flags: ['-march=x86-64', '-mavx2', '-mfma', '-mbmi', '-mbmi2', '-mpopcnt', '-DTILES_AVX2'],
+    low: 1,
+    high: 2.1,
+    targets: [1000, 1000],
+    note: 'tables of 12 to 22 entries',
+  },
+];
+
 async function tileCases(folder, rounds, log) {
-  if (describe().backend !== 'avx512') return [];
+  const { backend } = describe();
+  if (backend !== 'avx512' && backend !== 'avx2') return [];
   const sources = ['block_ref', 'prepared_tables'].map((s) => `native/coding/${s}.cc`);
   sources.unshift('bench/peers/coding_tiles.cc');
   sources.push('native/core/status.cc', 'native/core/tensor_check.cc');
-  const program = compile(folder, 'coding_tiles', sources, [], log);
-  if (!program) return [];
-  const tiles = new Asked(program, []);
-  const rates = [];
-  for (let round = 0; round <= 2 * rounds; ++round)
-    rates.push((await tiles.ask('')).split(' ').map((r) => r / 1e6));
-  tiles.end();
-  return ['encode', 'decode'].map((direction, i) => ({
-    case: `tiles ${direction}`,
-    unit: 'Msymbol/s',
-    ours: summary(rates.slice(1).map((r) => r[i])),
-    target: [3500, 4000][i],
-    note: 'between streams and symbol tiles, 4 blocks side by side, 3.6 bits a symbol',
-  }));
+  const cases = [];
+  for (const { name, flags, low, high, targets, note } of tileSets) {
+    if (backend === 'avx2' && flags.length === 0) continue;
+    const program = compile(folder, flags.length ? 'tiles_avx2' : 'tiles_avx512', sources, flags, log);
+    if (!program) continue;
+    const tiles = new Asked(program, [low, high].map(String));
+    const rates = [];
+    for (let round = 0; round <= 2 * rounds; ++round)
+      rates.push((await tiles.ask('')).split(' ').map((r) => r / 1e6));
+    tiles.end();
+    const bits = (rates[0][2] * 1e6).toFixed(1);
+    for (const [i, direction] of ['encode', 'decode'].entries())
+      cases.push({
+        case: `${name} ${direction}`,
+        unit: 'Msymbol/s',
+        ours: summary(rates.slice(1).map((r) => r[i])),
+        ...(targets ? { target: targets[i] } : {}),
+        note: `between streams and symbol tiles, 4 blocks side by side, ${note}, ${bits} bits a symbol, 1e-4 escapes`,
+      });
+  }
+  return cases;
+}
+
+/** Rows of the AVX2 backend, and two threads beside one: processes of their own, asked in turns. */
+async function rowCases(folder, rounds, rows, log) {
+  const start = async (env) => {
+    const asked = new Asked(
+      process.execPath,
+      [here('peers/bince_coding.mjs'), join(folder, 'others'), String(rows)],
+      env,
+    );
+    await asked.ask('rows encode');
+    await asked.ask('rows decode');
+    return asked;
+  };
+  const cases = [];
+  const one = await start({ BINCE_THREADS: '1' });
+  const two = await start({ BINCE_THREADS: '2' });
+  const rate = async (asked, line) => {
+    const { symbols, seconds } = JSON.parse(await asked.ask(line));
+    return symbols / seconds / 1e6;
+  };
+  for (const direction of ['encode', 'decode']) {
+    const rates = [[], []];
+    for (let round = 0; round < rounds; ++round)
+      for (const [i, asked] of [one, two].entries()) rates[i].push(await rate(asked, `rows ${direction}`));
+    const [single, both] = rates.map(summary);
+    cases.push({
+      case: `rows ${direction}, two threads`,
+      unit: 'Msymbol/s',
+      ours: both,
+      peer: { name: 'one thread', ...single },
+      ratio: both.median / single.median,
+      target: 1.8 * single.median,
+      note: 'the target is 1.8 times one thread of the same run',
+    });
+  }
+  two.end();
+  one.end();
+  if (describe().backend !== 'avx512' && describe().backend !== 'avx2') return cases;
+  const avx2 = await start({ BINCE_THREADS: '1', BINCE_BACKEND: 'avx2' });
+  for (const direction of ['encode', 'decode']) {
+    const rates = [];
+    for (let round = 0; round < rounds; ++round) rates.push(await rate(avx2, `rows ${direction}`));
+    cases.push({
+      case: `rows ${direction}, AVX2`,
+      unit: 'Msymbol/s',
+      ours: summary(rates),
+      target: 1000,
+      note: 'sections and row-major float32',
+    });
+  }
+  avx2.end();
+  log('rows of AVX2 and of two threads are done');
+  return cases;
 }
 
 /** CompressAI's strings, 2048 of 512 symbols, beside a coder built as CompressAI's core is. */
@@ -185,6 +262,7 @@ export default async function bench({ quick = false, log = () => {} } = {}) {
     const program = compile(folder, 'coding_peers', ['bench/peers/coding_peers.cc'], flags, log);
     const peers = program && new Asked(program, [file, '512']);
     const cases = await tileCases(folder, rounds, log);
+    cases.push(...(await rowCases(folder, rounds, quick ? 8192 : 65536, log)));
     const rate = async (what, direction, peer, peerLine, target, note) => {
       const result = await compare(ours, `${what} ${direction}`, peers, peerLine ? [peerLine] : [], rounds);
       const theirs = result.peers[0];

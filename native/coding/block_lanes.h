@@ -13,24 +13,46 @@
 namespace bince {
 namespace {
 
+// The first pair of channels from `pair` on in steps of `step` where a lane may hold an escape, or what is
+// beyond the tile.
+inline uint32_t next_escapes(const ChannelPlan& plan, const uint8_t* tile, uint32_t pair, uint32_t step) {
+  const uint32_t pairs = (plan.channels + 1) / 2;
+  for (; pair < pairs; pair += step) {
+    const uint32_t odd = 2 * pair + 1 < plan.channels ? plan.escape[2 * pair + 1] : 255;
+    if (pair_has_escape(tile, pair, plan.escape[2 * pair] | odd << 8)) break;
+  }
+  return pair;
+}
+
 // --- decoding ---
 
-// Puts the escapes of a tile where they belong in the rows; null, or what is wrong with one.
+// Puts the escapes of a channel where they belong in the rows; null, or what is wrong with one.
+const char* place_channel(const ChannelPlan& plan, const DecodeJob& job, Stream* s, uint64_t row, uint32_t c,
+                          uint32_t mask) {
+  const uint8_t* end = job.payload + job.payload_bytes;
+  for (; mask; mask &= mask - 1) {
+    const uint64_t at = (row + static_cast<uint64_t>(__builtin_ctz(mask))) * plan.channels + c;
+    uint64_t value;
+    int32_t symbol;
+    if (!read_varint(&s->escapes, end, &value)) return "its escape bytes end too early";
+    if (!escaped_symbol(value, plan.escape[c], plan.offset[c], &symbol)) return "a symbol beyond 32 bits";
+    if (job.type == kSymbolRows)
+      static_cast<int32_t*>(job.rows)[at] = symbol;
+    else
+      static_cast<float*>(job.rows)[at] = dequantize(symbol, plan.median[c], plan.step[c], plan.shift[c]);
+  }
+  return nullptr;
+}
+
+// The escapes of a tile, first to last.
 const char* place_escapes(const ChannelPlan& plan, const DecodeJob& job, Stream* s, uint64_t row,
                           uint32_t active) {
-  const uint8_t* end = job.payload + job.payload_bytes;
-  for (uint32_t c = 0; c < plan.channels; ++c) {
-    uint32_t mask = escape_mask(s->tile, c, plan.escape[c]) & active;
-    for (; mask; mask &= mask - 1) {
-      const uint64_t at = (row + static_cast<uint64_t>(__builtin_ctz(mask))) * plan.channels + c;
-      uint64_t value;
-      int32_t symbol;
-      if (!read_varint(&s->escapes, end, &value)) return "its escape bytes end too early";
-      if (!escaped_symbol(value, plan.escape[c], plan.offset[c], &symbol)) return "a symbol beyond 32 bits";
-      if (job.type == kSymbolRows)
-        static_cast<int32_t*>(job.rows)[at] = symbol;
-      else
-        static_cast<float*>(job.rows)[at] = dequantize(symbol, plan.median[c], plan.step[c], plan.shift[c]);
+  const uint32_t pairs = (plan.channels + 1) / 2;
+  for (uint32_t pair = 0; (pair = next_escapes(plan, s->tile, pair, 1)) < pairs; ++pair) {
+    for (uint32_t c = 2 * pair; c < 2 * pair + 2 && c < plan.channels; ++c) {
+      const char* damage =
+          place_channel(plan, job, s, row, c, escape_mask(s->tile, c, plan.escape[c]) & active);
+      if (damage) return damage;
     }
   }
   return nullptr;
@@ -45,10 +67,7 @@ void store_rows(const ChannelPlan& plan, DecodeJob* job, Stream* s, uint64_t row
   }
   rows_of_tile(s->tile, padded_channels(plan.channels), bytes);
   const uint64_t at = row * plan.channels;
-  if (job->type == kSymbolRows)
-    symbol_rows(plan, bytes, rows, static_cast<int32_t*>(job->rows) + at);
-  else
-    dequantize_rows(plan, bytes, rows, static_cast<float*>(job->rows) + at);
+  store_values(plan, bytes, rows, job->type, job->past_caches, static_cast<float*>(job->rows) + at);
   if (escapes) job->damage = place_escapes(plan, *job, s, row, lane_mask(rows));
 }
 
@@ -144,8 +163,10 @@ void decode_blocks(const ChannelPlan& plan, DecodeJob* jobs, int count, char* sc
     }
     finish_decoding(&jobs[k], streams[k]);
   }
+  finish_stores();
 }
 
+// `Steps` is the target's own: what its decode_tiles is to make of the tables' sizes.
 template <int Steps>
 void decode_steps(const ChannelPlan& plan, DecodeJob* jobs, int count, char* scratch) {
   if (plan.lanes == kLanes)
@@ -154,46 +175,62 @@ void decode_steps(const ChannelPlan& plan, DecodeJob* jobs, int count, char* scr
     decode_blocks<Steps, false>(plan, jobs, count, scratch);
 }
 
-void decode_rans_lanes(const ChannelPlan* plan, DecodeJob* jobs, int count, char* scratch) {
-  if (!plan->small) return decode_rans_ref(plan, jobs, count, scratch);
-  if (plan->largest <= 4) return decode_steps<2>(*plan, jobs, count, scratch);
-  if (plan->largest <= 8) return decode_steps<3>(*plan, jobs, count, scratch);
-  if (plan->largest <= 16) return decode_steps<4>(*plan, jobs, count, scratch);
-  decode_steps<5>(*plan, jobs, count, scratch);
-}
-
 // --- encoding ---
 
-// Writes the escapes of a tile, last to first.
+// Writes the escapes of a channel, last to first.
+void write_channel(const ChannelPlan& plan, EncodeJob* job, uint64_t row, uint32_t c, uint32_t mask) {
+  while (mask) {
+    const int lane = 31 - __builtin_clz(mask);
+    mask &= ~(1u << lane);
+    const uint64_t at = (row + static_cast<uint64_t>(lane)) * plan.channels + c;
+    int32_t symbol = 0;
+    if (job->type == kSymbolRows)
+      symbol = static_cast<const int32_t*>(job->rows)[at];
+    else if (!quantize(static_cast<const float*>(job->rows)[at], plan.median[c], plan.gain[c], plan.shift[c],
+                       &symbol))
+      job->invalid = true;
+    const int64_t v = int64_t{symbol} - plan.offset[c];
+    job->escapes = write_varint_before(job->escapes, escape_value(v, plan.escape[c]));
+  }
+}
+
+// The escapes of a tile, last to first.  Every value that cannot be quantised is among them, unless tables
+// reach as far.
 void write_escapes(const ChannelPlan& plan, EncodeJob* job, const uint8_t* tile, uint64_t row,
                    uint32_t active) {
-  for (uint32_t c = plan.channels; c-- > 0;) {
-    uint32_t mask = escape_mask(tile, c, plan.escape[c]) & active;
-    while (mask) {
-      const int lane = 31 - __builtin_clz(mask);
-      mask &= ~(1u << lane);
-      const uint64_t at = (row + static_cast<uint64_t>(lane)) * plan.channels + c;
-      int32_t symbol = 0;
-      if (job->type == kSymbolRows)
-        symbol = static_cast<const int32_t*>(job->rows)[at];
-      else
-        quantize(static_cast<const float*>(job->rows)[at], plan.median[c], plan.gain[c], plan.shift[c],
-                 &symbol);
-      const int64_t v = int64_t{symbol} - plan.offset[c];
-      job->escapes = write_varint_before(job->escapes, escape_value(v, plan.escape[c]));
+  const uint32_t pairs = (plan.channels + 1) / 2;
+  // Downwards from the last pair, as a number modulo 2^32: beyond 0 is beyond all pairs.
+  for (uint32_t pair = pairs - 1; (pair = next_escapes(plan, tile, pair, ~0u)) < pairs && !job->invalid;
+       --pair)
+    for (uint32_t c = 2 * pair + 2; c-- > 2 * pair;)
+      if (c < plan.channels) write_channel(plan, job, row, c, escape_mask(tile, c, plan.escape[c]) & active);
+}
+
+bool all_quantise(const ChannelPlan& plan, const float* rows, uint32_t count) {
+  for (uint32_t row = 0; row < count; ++row) {
+    for (uint32_t c = 0; c < plan.channels; ++c) {
+      int32_t symbol;
+      const float x = rows[size_t{row} * plan.channels + c];
+      if (!quantize(x, plan.median[c], plan.gain[c], plan.shift[c], &symbol)) return false;
     }
   }
+  return true;
 }
 
 // Rows [row, row + rows) of a block into its tile.
 void load_rows(const ChannelPlan& plan, EncodeJob* job, Stream* s, uint64_t row, uint32_t rows,
                uint8_t* bytes) {
   const char* at = static_cast<const char*>(job->rows) + row * plan.channels * 4;
-  const RowsSeen seen = job->type == kFloatRows ? entries_of_rows<kFloatRows>(plan, at, rows, bytes)
-                                                : entries_of_rows<kSymbolRows>(plan, at, rows, bytes);
+  // Groups are read backwards, where hardware does not look ahead.
+  s->ahead = row >= plan.lanes ? at - size_t{plan.lanes} * plan.channels * 4 : nullptr;
+  const bool escapes = job->type == kFloatRows
+                           ? entries_of_rows<kFloatRows>(plan, at, rows, s->ahead, bytes)
+                           : entries_of_rows<kSymbolRows>(plan, at, rows, s->ahead, bytes);
   tile_of_rows(bytes, padded_channels(plan.channels), s->tile);
-  job->invalid = job->invalid || seen.invalid;
-  if (seen.escapes && !job->invalid) write_escapes(plan, job, s->tile, row, lane_mask(rows));
+  if (plan.far && job->type == kFloatRows)
+    job->invalid =
+        job->invalid || !all_quantise(plan, static_cast<const float*>(static_cast<const void*>(at)), rows);
+  if (escapes && !job->invalid) write_escapes(plan, job, s->tile, row, lane_mask(rows));
 }
 
 template <int K, bool Full, bool Costs>
@@ -258,17 +295,16 @@ void encode_blocks(const ChannelPlan& plan, EncodeJob* jobs, int count, char* sc
   }
 }
 
-void encode_rans_lanes(const ChannelPlan* plan, EncodeJob* jobs, int count, char* scratch) {
-  if (!plan->small) return encode_rans_ref(plan, jobs, count, scratch);
-  const bool full = plan->lanes == kLanes, costs = jobs[0].count_cost;
+void encode_rans_lanes(const ChannelPlan& plan, EncodeJob* jobs, int count, char* scratch) {
+  const bool full = plan.lanes == kLanes, costs = jobs[0].count_cost;
   if (full && costs)
-    encode_blocks<true, true>(*plan, jobs, count, scratch);
+    encode_blocks<true, true>(plan, jobs, count, scratch);
   else if (full)
-    encode_blocks<true, false>(*plan, jobs, count, scratch);
+    encode_blocks<true, false>(plan, jobs, count, scratch);
   else if (costs)
-    encode_blocks<false, true>(*plan, jobs, count, scratch);
+    encode_blocks<false, true>(plan, jobs, count, scratch);
   else
-    encode_blocks<false, false>(*plan, jobs, count, scratch);
+    encode_blocks<false, false>(plan, jobs, count, scratch);
 }
 
 }  // namespace

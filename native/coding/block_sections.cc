@@ -15,6 +15,9 @@ namespace {
 // Two tasks of the most blocks for every thread: enough to even out, few enough to bound the room.
 constexpr int kBlocksPerThread = 2 * kBlocksAtOnce;
 
+// Decoded rows of a call that are more than this do not wait in caches for whoever reads them.
+constexpr uint64_t kCachedBytes = 4 << 20;
+
 // Blocks of a task: several where every thread still gets work.  The bytes do not depend on it.
 int blocks_per_task(uint64_t blocks, int threads) {
   const uint64_t share = blocks / static_cast<uint64_t>(threads);
@@ -320,6 +323,7 @@ bince_status decode_sections(const Run& run, size_t used, const SectionPlan& pla
   carve_decode(plan, threads, &workspace, &wave);
   wave.run = &run;
   const int slots = wave.blocks;
+  const bool past_caches = call.row_count * plan.channels.channels * 4 >= kCachedBytes;
   const uint8_t* at = call.bytes;
   const uint8_t* end = call.bytes + call.byte_count;
   uint64_t row = 0;
@@ -340,7 +344,8 @@ bince_status decode_sections(const Run& run, size_t used, const SectionPlan& pla
                                 s->escape_bytes,
                                 nullptr,
                                 nullptr,
-                                false};
+                                false,
+                                past_caches};
       row += s->rows;
       at = s->payload + s->payload_bytes;
     }

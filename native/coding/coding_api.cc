@@ -128,8 +128,11 @@ SectionPlan plan_of(const bince_context* context, const bince_block_format* form
     const TableHead& head = heads[index ? static_cast<uint32_t>(index[c]) : c];
     plan.row_cost += head.least_cost;
     if (head.entries > plan.channels.largest) plan.channels.largest = head.entries;
+    const int64_t last = int64_t{head.offset} + head.entries - 1;
+    if (head.offset <= -(1 << 30) || last >= 1 << 30) plan.channels.far = true;
   }
   plan.channels.small = plan.channels.largest <= kSmallEntries;
+  plan.channels.narrow = plan.channels.largest <= kNarrowEntries;
   return plan;
 }
 
@@ -140,6 +143,11 @@ struct ChannelArrays {
   float *median, *step, *gain, *shift;
   const SmallDecode** decode;
   const SmallEncode** encode;
+  const PairDecode** pairs;
+  const ByteEncode** bytes;
+  const void** lane_decode;
+  const LaneEncode** lane_encode;
+  LaneRun* runs;
 };
 
 template <typename T>
@@ -160,6 +168,11 @@ ChannelArrays carve_channels(Workspace* workspace, uint32_t channels) {
   a.shift = carve<float>(workspace, C);
   a.decode = carve<const SmallDecode*>(workspace, C);
   a.encode = carve<const SmallEncode*>(workspace, C);
+  a.pairs = carve<const PairDecode*>(workspace, C);
+  a.bytes = carve<const ByteEncode*>(workspace, C);
+  a.lane_decode = carve<const void*>(workspace, C);
+  a.lane_encode = carve<const LaneEncode*>(workspace, C);
+  a.runs = carve<LaneRun>(workspace, C / 2);
   return a;
 }
 
@@ -167,6 +180,61 @@ size_t channel_bytes(uint32_t channels) {
   Workspace workspace;
   carve_channels(&workspace, channels);
   return workspace.used;
+}
+
+// What the vector coders' byte look-ups need of tables.
+struct LaneForms {
+  const TableHead* heads;
+  const LaneDecode<kSmallEntries>* small;
+  const LaneDecode<kMediumEntries>* medium;
+  const LaneEncode* encode;
+};
+
+// The way that all tables from `first` to before `last` can go together.
+LaneWay common_way(const LaneForms& forms, const uint32_t* first, const uint32_t* last) {
+  bool small = true, medium = true;
+  int small_steps = 0, medium_steps = 0;
+  for (const uint32_t* table = first; table < last; ++table) {
+    const TableHead& head = forms.heads[*table];
+    small = small && head.small >= 0;
+    medium = medium && head.medium >= 0;
+    if (head.small >= 0 && forms.small[head.small].steps > small_steps)
+      small_steps = forms.small[head.small].steps;
+    if (head.medium >= 0 && forms.medium[head.medium].steps > medium_steps)
+      medium_steps = forms.medium[head.medium].steps;
+  }
+  if (small) return small_steps <= 3 ? LaneWay::kSmall3 : LaneWay::kSmall5;
+  if (medium) return medium_steps <= 4 ? LaneWay::kMedium4 : LaneWay::kMedium6;
+  return LaneWay::kLarge;
+}
+
+void fill_lane_runs(const ChannelArrays& a, ChannelPlan* plan) {
+  const bince_tables* tables = plan->tables;
+  const LaneForms forms = {tables_at<TableHead>(tables, tables->heads_at),
+                           tables_at<LaneDecode<kSmallEntries>>(tables, tables->lane32_at),
+                           tables_at<LaneDecode<kMediumEntries>>(tables, tables->lane64_at),
+                           tables_at<LaneEncode>(tables, tables->lane_encode_at)};
+  uint32_t runs = 0;
+  for (uint32_t c = 0; c < plan->channels; c += 2) {
+    const uint32_t end = c + 2 < plan->channels ? c + 2 : plan->channels;
+    const LaneWay way = common_way(forms, a.table + c, a.table + end);
+    for (uint32_t i = c; i < end; ++i) {
+      const TableHead& head = forms.heads[a.table[i]];
+      const bool small = way <= LaneWay::kSmall5, medium = !small && way <= LaneWay::kMedium6;
+      a.lane_decode[i] = small    ? static_cast<const void*>(forms.small + head.small)
+                         : medium ? forms.medium + head.medium
+                                  : nullptr;
+      a.lane_encode[i] = medium ? forms.encode + head.medium : nullptr;
+    }
+    if (runs > 0 && a.runs[runs - 1].way == way)
+      a.runs[runs - 1].end = end;
+    else
+      a.runs[runs++] = {c, end, way};
+  }
+  plan->lane_decode = a.lane_decode;
+  plan->lane_encode = a.lane_encode;
+  plan->runs = a.runs;
+  plan->run_count = runs;
 }
 
 void fill_channels(const bince_block_format* format, char* base, ChannelPlan* plan) {
@@ -192,7 +260,11 @@ void fill_channels(const bince_block_format* format, char* base, ChannelPlan* pl
     const bool small = heads[t].small >= 0;
     a.decode[c] = small ? tables_at<SmallDecode>(tables, tables->small_decode_at) + heads[t].small : nullptr;
     a.encode[c] = small ? tables_at<SmallEncode>(tables, tables->small_encode_at) + heads[t].small : nullptr;
+    a.pairs[c] = small ? tables_at<PairDecode>(tables, tables->pair_decode_at) + heads[t].small : nullptr;
+    a.bytes[c] = small ? tables_at<ByteEncode>(tables, tables->byte_encode_at) + heads[t].small : nullptr;
   }
+  plan->pairs = a.pairs;
+  plan->bytes = a.bytes;
   plan->table = a.table;
   plan->offset = a.offset;
   plan->escape = a.escape;
@@ -202,6 +274,7 @@ void fill_channels(const bince_block_format* format, char* base, ChannelPlan* pl
   plan->shift = a.shift;
   plan->decode = a.decode;
   plan->encode = a.encode;
+  if (plan->narrow) fill_lane_runs(a, plan);
 }
 
 DeviceChannel device_channel(const bince_block_format* format, uint32_t c) {

@@ -14,6 +14,16 @@ namespace bince {
 
 enum RowType : int32_t { kFloatRows, kSymbolRows };
 
+// How a vector coder with byte look-ups in registers finds the entries of a pair of channels: in which form
+// their tables are, and in how many halvings.
+enum class LaneWay : uint8_t { kSmall3, kSmall5, kMedium4, kMedium6, kLarge };
+
+// Channels [begin, end) that go the same way; begin is even.
+struct LaneRun {
+  uint32_t begin, end;
+  LaneWay way;
+};
+
 // What every channel needs, as arrays over the C channels.
 struct ChannelPlan {
   uint32_t channels;
@@ -26,10 +36,20 @@ struct ChannelPlan {
   const float* step;           // [C]
   const float* gain;           // [C] 1 / step
   const float* shift;          // [C]
+  bool far;                    // some table has symbols of 2^30 and beyond
   uint32_t largest;            // entries of the largest table that a channel uses
   bool small;                  // largest <= kSmallEntries
-  const SmallDecode** decode;  // [C], only if small
-  const SmallEncode** encode;  // [C], only if small
+  const SmallDecode** decode;  // [C], null where a table is not small
+  const PairDecode** pairs;    // [C], likewise
+  const ByteEncode** bytes;    // [C], likewise
+  const SmallEncode** encode;  // [C], likewise
+  // Only if narrow.  A channel of a small way has LaneDecode<32> (and SmallEncode above), of a medium way
+  // LaneDecode<64> and LaneEncode.
+  bool narrow;                     // largest <= kNarrowEntries
+  const void** lane_decode;        // [C]
+  const LaneEncode** lane_encode;  // [C]
+  const LaneRun* runs;
+  uint32_t run_count;
 };
 
 // One block to encode.  Words and escape bytes are written downwards from their ends.
@@ -63,6 +83,7 @@ struct DecodeJob {
   const int32_t* cancel;  // as above
   const char* damage;     // null, or what is wrong with the block
   bool cancelled;
+  bool past_caches;  // the call's rows are more than caches hold: they may be written straight to memory
 };
 
 // Symbols between two looks at a cancel flag.

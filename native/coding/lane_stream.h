@@ -14,6 +14,7 @@ struct Stream {
   const uint8_t* end;      // decoder: the end of the words
   int64_t left;            // decoder: words before `end` not yet read; below 0 when they ran out
   uint8_t* words;          // encoder: the first word written
+  const char* ahead;       // encoder: the rows that are read next, to be fetched meanwhile; or null
   const uint8_t* escapes;  // decoder: the next escape byte
   uint8_t* tile;
 };

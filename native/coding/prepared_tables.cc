@@ -13,6 +13,12 @@ namespace {
 constexpr int64_t kMaxTables = 1 << 20;
 constexpr int64_t kMaxEntries = 65536;
 
+struct Counts {
+  uint64_t tables, entries;
+  uint64_t small;   // tables of at most kSmallEntries
+  uint64_t medium;  // tables of at most kMediumEntries, if some are not small
+};
+
 // Places of the arrays; the same code sizes and fills.
 struct Layout {
   bince_tables header;
@@ -25,7 +31,8 @@ size_t place(size_t* used, uint64_t count, size_t size) {
   return at;
 }
 
-Layout lay_out(uint64_t tables, uint64_t entries, uint64_t small) {
+Layout lay_out(const Counts& counts) {
+  const uint64_t tables = counts.tables, entries = counts.entries;
   Layout layout = {};
   bince_tables& h = layout.header;
   size_t used = aligned_size(sizeof(bince_tables));
@@ -35,8 +42,14 @@ Layout lay_out(uint64_t tables, uint64_t entries, uint64_t small) {
   h.costs_at = place(&used, entries, sizeof(uint32_t));
   h.buckets_at = place(&used, tables * (kBuckets + 1), sizeof(uint16_t));
   h.narrow_at = place(&used, tables * kBuckets, sizeof(uint8_t));
-  h.small_decode_at = place(&used, small, sizeof(SmallDecode));
-  h.small_encode_at = place(&used, small, sizeof(SmallEncode));
+  h.small_decode_at = place(&used, counts.small, sizeof(SmallDecode));
+  h.small_encode_at = place(&used, counts.small, sizeof(SmallEncode));
+  h.lane32_at = place(&used, counts.small, sizeof(LaneDecode<kSmallEntries>));
+  h.lane64_at = place(&used, counts.medium, sizeof(LaneDecode<kMediumEntries>));
+  h.lane_encode_at = place(&used, counts.medium, sizeof(LaneEncode));
+  h.pair_decode_at = place(&used, counts.small, sizeof(PairDecode));
+  h.byte_encode_at = place(&used, counts.small, sizeof(ByteEncode));
+  h.divide_at = place(&used, entries, sizeof(LaneDivide));
   h.bytes = used;
   h.tables = static_cast<uint32_t>(tables);
   h.entries = entries;
@@ -63,8 +76,7 @@ bince_status check_table(const int32_t* cdf, int64_t numbers, int64_t index) {
 }
 
 // Checks everything and counts.
-bince_status check_tables(const bince_tensor* cdf, const bince_tensor* start, uint64_t* tables,
-                          uint64_t* entries, uint64_t* small) {
+bince_status check_tables(const bince_tensor* cdf, const bince_tensor* start, Counts* counts) {
   BINCE_RETURN_IF_ERROR(check_tensor(cdf, "tables.cdf", {kInt32}, {-1}));
   BINCE_RETURN_IF_ERROR(check_tensor(start, "tables.start", {kInt32}, {-1}));
   const int64_t T = start->shape[0] - 1, numbers = cdf->shape[0];
@@ -73,7 +85,7 @@ bince_status check_tables(const bince_tensor* cdf, const bince_tensor* start, ui
                 static_cast<long long>(kMaxTables + 1), static_cast<long long>(T + 1));
   const int32_t* at = tensor_data<const int32_t>(start);
   const int32_t* values = tensor_data<const int32_t>(cdf);
-  *small = 0;
+  *counts = {static_cast<uint64_t>(T), static_cast<uint64_t>(numbers - T), 0, 0};
   if (at[0] != 0 || at[T] != numbers)
     return fail(BINCE_INVALID_ARGUMENT, "tables.start: expected 0 to %lld, received %d to %d",
                 static_cast<long long>(numbers), at[0], at[T]);
@@ -83,10 +95,10 @@ bince_status check_tables(const bince_tensor* cdf, const bince_tensor* start, ui
                   "tables.start: expected rising numbers up to %lld, received %d then %d",
                   static_cast<long long>(numbers), at[t], at[t + 1]);
     BINCE_RETURN_IF_ERROR(check_table(values + at[t], at[t + 1] - at[t], t));
-    if (at[t + 1] - at[t] - 1 <= kSmallEntries) ++*small;
+    counts->small += at[t + 1] - at[t] - 1 <= kSmallEntries ? 1 : 0;
+    counts->medium += at[t + 1] - at[t] - 1 <= kMediumEntries ? 1 : 0;
   }
-  *tables = static_cast<uint64_t>(T);
-  *entries = static_cast<uint64_t>(numbers - T);
+  if (counts->medium == counts->small) counts->medium = 0;
   return BINCE_OK;
 }
 
@@ -109,6 +121,12 @@ T* writable(bince_tables* tables, uint64_t at) {
   return reinterpret_cast<T*>(reinterpret_cast<char*>(tables) + at);
 }
 
+LaneDivide lane_divide(uint32_t frequency) {
+  uint32_t shift = 0;
+  while (!((frequency << shift) & 0x8000)) ++shift;
+  return {static_cast<uint16_t>(0xffffffffu / (frequency << shift) - 0x10000), static_cast<uint16_t>(shift)};
+}
+
 void fill_small(const TableView& table, SmallDecode* decode, SmallEncode* encode) {
   *decode = {};
   *encode = {};
@@ -123,13 +141,98 @@ void fill_small(const TableView& table, SmallDecode* decode, SmallEncode* encode
     if (j > 0) decode->below[j] = static_cast<uint16_t>(start - 1);
     decode->frequency[j] = encode->frequency[j] = static_cast<uint16_t>(frequency);
     decode->start[j] = encode->start[j] = static_cast<uint16_t>(start);
-    uint32_t shift = 0;
-    while (!((frequency << shift) & 0x8000)) ++shift;
-    encode->shift[j] = static_cast<uint16_t>(shift);
-    encode->power[j] = static_cast<uint16_t>(1u << shift);
-    encode->reciprocal[j] = static_cast<uint16_t>(0xffffffffu / (frequency << shift) - 0x10000);
+    encode->shift[j] = table.divide[j].shift;
+    encode->power[j] = static_cast<uint16_t>(1u << encode->shift[j]);
+    encode->reciprocal[j] = table.divide[j].reciprocal;
     encode->cost_high[j] = static_cast<uint16_t>(table.cost[j] >> 15);
     encode->cost_low[j] = static_cast<uint16_t>(table.cost[j] & 0x7fff);
+  }
+}
+
+template <int Entries>
+void put_word(uint8_t* words, uint32_t j, uint32_t value) {
+  words[j] = static_cast<uint8_t>(value);
+  words[Entries + j] = static_cast<uint8_t>(value >> 8);
+}
+
+template <int Entries>
+void fill_lanes(const TableView& table, LaneDecode<Entries>* decode) {
+  *decode = {};
+  const uint32_t n = table.entries;
+  for (uint32_t j = 0; j < static_cast<uint32_t>(Entries); ++j) {
+    put_word<Entries>(decode->frequency, j, j < n ? table.decode[j].frequency : 1);
+    put_word<Entries>(decode->start, j, j < n ? table.decode[j].start : 0);
+    for (uint32_t s = 0; 1u << s < static_cast<uint32_t>(Entries); ++s) {
+      const uint32_t next = j + (1u << s);
+      put_word<Entries>(decode->below[s], j, next < n ? table.decode[next].start - 1u : 65535);
+    }
+  }
+  for (uint32_t b = 0; b < 64; ++b) {
+    decode->first[b] = static_cast<uint8_t>(find_entry(table.decode, table.bucket, 1024 * b));
+    const uint32_t last = find_entry(table.decode, table.bucket, 1024 * b + 1023);
+    while ((last - decode->first[b]) >> decode->steps) ++decode->steps;
+  }
+}
+
+void fill_lane_encode(const TableView& table, LaneEncode* encode) {
+  *encode = {};
+  for (uint32_t j = 0; j < kMediumEntries; ++j) {
+    const bool inside = j < table.entries;  // else: lanes without a symbol divide by 1
+    put_word<kMediumEntries>(encode->frequency, j, inside ? table.decode[j].frequency : 1);
+    put_word<kMediumEntries>(encode->start, j, inside ? table.decode[j].start : 0);
+    put_word<kMediumEntries>(encode->reciprocal, j, inside ? table.divide[j].reciprocal : 0);
+    put_word<kMediumEntries>(encode->shift, j, inside ? table.divide[j].shift : 15);
+  }
+}
+
+void fill_pairs(const TableView& table, PairDecode* decode) {
+  *decode = {};
+  const uint32_t n = table.entries;
+  const auto begin = [&](uint32_t j) { return j < n ? uint32_t{table.decode[j].start} : 65536u; };
+  for (uint32_t level = 0; level < 4; ++level)
+    for (uint32_t g = 0; g < 8; ++g) {
+      const uint32_t entry = (level == 0 ? 16 : (32 >> level) * g + (16 >> level));
+      decode->below[level][g] = static_cast<uint16_t>((begin(entry) - 1) ^ 0x8000);
+    }
+  for (uint32_t g = 0; g < 16 && 2 * g < n; ++g) {
+    const uint32_t first = table.decode[2 * g].frequency;
+    const uint32_t second = 2 * g + 1 < n ? table.decode[2 * g + 1].frequency : first;
+    for (int byte = 0; byte < 2; ++byte) {
+      decode->start[byte][g] = static_cast<uint8_t>(begin(2 * g) >> (8 * byte));
+      decode->frequency[byte][g] = static_cast<uint8_t>(first >> (8 * byte));
+      decode->turn[byte][g] = static_cast<uint8_t>((first ^ second) >> (8 * byte));
+    }
+  }
+}
+
+void fill_bytes(const SmallEncode& from, const TableView& table, ByteEncode* encode) {
+  for (uint32_t j = 0; j < kSmallEntries; ++j) {
+    for (int byte = 0; byte < 2; ++byte) {
+      encode->frequency[byte][j] = static_cast<uint8_t>(from.frequency[j] >> (8 * byte));
+      encode->start[byte][j] = static_cast<uint8_t>(from.start[j] >> (8 * byte));
+      encode->reciprocal[byte][j] = static_cast<uint8_t>(from.reciprocal[j] >> (8 * byte));
+      encode->power[byte][j] = static_cast<uint8_t>(from.power[j] >> (8 * byte));
+    }
+    const uint32_t cost = j < table.entries ? table.cost[j] : 0;
+    for (int byte = 0; byte < 4; ++byte) encode->cost[byte][j] = static_cast<uint8_t>(cost >> (8 * byte));
+  }
+}
+
+// The forms for vectors.
+void fill_vectors(bince_tables* tables, uint32_t index) {
+  const TableView table = table_view(tables, index);
+  const TableHead& head = tables_at<TableHead>(tables, tables->heads_at)[index];
+  if (head.small >= 0) {
+    fill_small(table, writable<SmallDecode>(tables, tables->small_decode_at) + head.small,
+               writable<SmallEncode>(tables, tables->small_encode_at) + head.small);
+    fill_lanes(table, writable<LaneDecode<kSmallEntries>>(tables, tables->lane32_at) + head.small);
+    fill_pairs(table, writable<PairDecode>(tables, tables->pair_decode_at) + head.small);
+    fill_bytes(tables_at<SmallEncode>(tables, tables->small_encode_at)[head.small], table,
+               writable<ByteEncode>(tables, tables->byte_encode_at) + head.small);
+  }
+  if (head.medium >= 0) {
+    fill_lanes(table, writable<LaneDecode<kMediumEntries>>(tables, tables->lane64_at) + head.medium);
+    fill_lane_encode(table, writable<LaneEncode>(tables, tables->lane_encode_at) + head.medium);
   }
 }
 
@@ -138,6 +241,7 @@ void fill_table(bince_tables* tables, const int32_t* cdf, uint32_t index) {
   DecodeEntry* decode = writable<DecodeEntry>(tables, tables->decode_at) + head->first;
   EncodeEntry* encode = writable<EncodeEntry>(tables, tables->encode_at) + head->first;
   uint32_t* costs = writable<uint32_t>(tables, tables->costs_at) + head->first;
+  LaneDivide* divide = writable<LaneDivide>(tables, tables->divide_at) + head->first;
   uint16_t* bucket = writable<uint16_t>(tables, tables->buckets_at) + uint64_t{index} * (kBuckets + 1);
   head->least_cost = UINT32_MAX;
   for (uint32_t j = 0; j < head->entries; ++j) {
@@ -145,6 +249,7 @@ void fill_table(bince_tables* tables, const int32_t* cdf, uint32_t index) {
     decode[j] = {static_cast<uint16_t>(cdf[j]), static_cast<uint16_t>(frequency)};
     encode[j] = encode_entry(static_cast<uint32_t>(cdf[j]), frequency);
     costs[j] = entry_cost(frequency);
+    divide[j] = lane_divide(frequency);
     if (costs[j] < head->least_cost) head->least_cost = costs[j];
   }
   uint32_t entry = 0;
@@ -172,9 +277,9 @@ using namespace bince;
 
 bince_status bince_tables_bytes(const bince_tensor* cdf, const bince_tensor* start, size_t* bytes) {
   if (!bytes) return fail(BINCE_INVALID_ARGUMENT, "bytes: expected a place for the result, received NULL");
-  uint64_t tables, entries, small;
-  BINCE_RETURN_IF_ERROR(check_tables(cdf, start, &tables, &entries, &small));
-  *bytes = lay_out(tables, entries, small).bytes;
+  Counts counts;
+  BINCE_RETURN_IF_ERROR(check_tables(cdf, start, &counts));
+  *bytes = lay_out(counts).bytes;
   return BINCE_OK;
 }
 
@@ -184,10 +289,11 @@ bince_status bince_tables_prepare(const bince_tensor* cdf, const bince_tensor* s
   if (!prepared)
     return fail(BINCE_INVALID_ARGUMENT, "prepared: expected a place for the result, received NULL");
   *prepared = nullptr;
-  uint64_t count, entries, small;
-  BINCE_RETURN_IF_ERROR(check_tables(cdf, start, &count, &entries, &small));
-  BINCE_RETURN_IF_ERROR(check_tensor(offset, "tables.offset", {kInt32}, {static_cast<int64_t>(count)}));
-  const Layout layout = lay_out(count, entries, small);
+  Counts counts;
+  BINCE_RETURN_IF_ERROR(check_tables(cdf, start, &counts));
+  BINCE_RETURN_IF_ERROR(
+      check_tensor(offset, "tables.offset", {kInt32}, {static_cast<int64_t>(counts.tables)}));
+  const Layout layout = lay_out(counts);
   if (!buffer || buffer_bytes < layout.bytes)
     return fail(BINCE_BUFFER_TOO_SMALL, "buffer: expected at least %zu bytes, received %zu", layout.bytes,
                 buffer ? buffer_bytes : size_t{0});
@@ -202,20 +308,22 @@ bince_status bince_tables_prepare(const bince_tensor* cdf, const bince_tensor* s
   const int32_t* offsets = tensor_data<const int32_t>(offset);
   TableHead* heads = writable<TableHead>(tables, tables->heads_at);
   uint64_t first = 0;
-  int32_t small_index = 0;
-  for (uint32_t t = 0; t < count; ++t) {
+  int32_t small = 0, medium = 0;
+  for (uint32_t t = 0; t < counts.tables; ++t) {
     const uint32_t n = static_cast<uint32_t>(at[t + 1] - at[t] - 1);
     if (int64_t{offsets[t]} + n - 1 > INT32_MAX)
       return fail(BINCE_INVALID_ARGUMENT, "tables.offset: table %u: symbols up to %lld do not fit 32 bits", t,
                   static_cast<long long>(int64_t{offsets[t]} + n - 1));
-    heads[t] = {n, offsets[t], first, n <= kSmallEntries ? small_index : -1, 0};
+    heads[t] = {n,
+                offsets[t],
+                first,
+                n <= kSmallEntries ? small++ : -1,
+                counts.medium && n <= kMediumEntries ? medium++ : -1,
+                0};
     if (n > tables->largest) tables->largest = n;
     first += n;
     fill_table(tables, values + at[t], t);
-    if (heads[t].small < 0) continue;
-    fill_small(table_view(tables, t), writable<SmallDecode>(tables, tables->small_decode_at) + small_index,
-               writable<SmallEncode>(tables, tables->small_encode_at) + small_index);
-    ++small_index;
+    fill_vectors(tables, t);
   }
   tables->magic = kTablesMagic;
   *prepared = tables;

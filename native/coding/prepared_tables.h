@@ -7,7 +7,10 @@
 //   bince_tables | TableHead[T] | per entry: DecodeEntry, EncodeEntry, cost | per table: first entry by
 //   bucket
 //                | per table: the same in bytes, if it has at most 256 entries
-//                | per table of at most 32 entries: SmallDecode, SmallEncode
+//                | per table of at most 32 entries: SmallDecode, SmallEncode, LaneDecode<32>,
+//                  PairDecode, ByteEncode
+//                | where a table has 33 to 64 entries, per table of at most 64: LaneDecode<64>, LaneEncode
+//                | per entry: LaneDivide
 #ifndef BINCE_CODING_PREPARED_TABLES_H_
 #define BINCE_CODING_PREPARED_TABLES_H_
 
@@ -18,13 +21,16 @@
 namespace bince {
 
 // Tables up to this size have vector forms: one 512-bit register holds a 16-bit number for every entry.
-enum { kSmallEntries = 32, kNarrowEntries = 256, kBuckets = 256, kCostBits = 25, kLanes = 32 };
+// Two such registers hold kMediumEntries; entries of at most kNarrowEntries are bytes.
+enum { kSmallEntries = 32, kMediumEntries = 64, kNarrowEntries = 256, kBuckets = 256 };
+enum { kCostBits = 25, kLanes = 32 };
 
 struct TableHead {
   uint32_t entries;  // n
   int32_t offset;    // the symbol of entry 0
   uint64_t first;    // its first entry in the per-entry arrays
   int32_t small;     // its place among the small tables, or -1
+  int32_t medium;    // its place among those of at most kMediumEntries, or -1
   uint32_t least_cost;
 };
 
@@ -54,6 +60,9 @@ struct alignas(64) SmallDecode {
 // and reciprocal = (2^32 - 1) div d - 2^16 (Moeller and Granlund, "Improved division by invariant integers",
 // 2011). The cost in 2^-25 bits is cost_high * 2^15 + cost_low, both below 2^15: products of signed pairs
 // stay exact.
+struct LaneDivide {
+  uint16_t reciprocal, shift;
+};
 struct alignas(64) SmallEncode {
   uint16_t frequency[kSmallEntries];
   uint16_t start[kSmallEntries];
@@ -62,6 +71,46 @@ struct alignas(64) SmallEncode {
   uint16_t power[kSmallEntries];  // 2^shift
   uint16_t cost_high[kSmallEntries];
   uint16_t cost_low[kSmallEntries];
+};
+
+// For look-ups of bytes in registers: a 16-bit number of entry j is its low byte at j and its high byte at
+// Entries + j.  first[b] is the entry at slot 1024 b; `steps` halvings lead from there to the entry of any
+// slot of its bucket, where below[s][j] is the start of entry j + 2^s minus 1, or 65535 where there is no
+// such entry.
+template <int Entries>
+struct alignas(64) LaneDecode {
+  uint8_t first[64];
+  uint8_t frequency[2 * Entries];
+  uint8_t start[2 * Entries];
+  uint8_t below[Entries == kSmallEntries ? 5 : 6][2 * Entries];
+  uint8_t steps;
+};
+
+// Small tables for look-ups among 16 bytes.  Entries go in pairs: a search by `below` (of entries 16; 16 g +
+// 8; 8 g + 4; 4 g + 2; each start minus 1, or 65535, with its top bit turned for comparisons with signs) ends
+// at the pair g of entries 2 g and 2 g + 1.  `start` and `frequency` are those of the first, `turn` is what
+// turns its frequency into the second's; low bytes, then high bytes.
+struct alignas(64) PairDecode {
+  uint16_t below[4][8];
+  uint8_t start[2][16];
+  uint8_t frequency[2][16];
+  uint8_t turn[2][16];
+};
+
+// Bytes of entry j as in SmallEncode: low ones, then high ones; the cost's from the lowest up.
+struct alignas(64) ByteEncode {
+  uint8_t frequency[2][kSmallEntries];
+  uint8_t start[2][kSmallEntries];
+  uint8_t reciprocal[2][kSmallEntries];
+  uint8_t power[2][kSmallEntries];
+  uint8_t cost[4][kSmallEntries];
+};
+
+struct alignas(64) LaneEncode {
+  uint8_t frequency[2 * kMediumEntries];
+  uint8_t start[2 * kMediumEntries];
+  uint8_t reciprocal[2 * kMediumEntries];
+  uint8_t shift[2 * kMediumEntries];
 };
 
 }  // namespace bince
@@ -73,6 +122,7 @@ struct bince_tables {
   uint32_t largest;  // the most entries of any table
   uint64_t entries;  // of all tables
   uint64_t heads_at, decode_at, encode_at, costs_at, buckets_at, narrow_at, small_decode_at, small_encode_at;
+  uint64_t lane32_at, lane64_at, lane_encode_at, divide_at, pair_decode_at, byte_encode_at;
   // The copy that bince_tables_upload made last, or null.
   const bince_tables* uploaded;
   int32_t device;  // on which it lies
@@ -96,6 +146,7 @@ struct TableView {
   const EncodeEntry* encode;
   const uint32_t* cost;    // of an entry, in 2^-25 bits
   const uint16_t* bucket;  // [257]: the entry at slot 256 * b; the last is m
+  const LaneDivide* divide;
 };
 
 BINCE_INLINE TableView table_view(const bince_tables* tables, uint32_t index) {
@@ -107,6 +158,7 @@ BINCE_INLINE TableView table_view(const bince_tables* tables, uint32_t index) {
   view.decode = tables_at<DecodeEntry>(tables, tables->decode_at) + head.first;
   view.encode = tables_at<EncodeEntry>(tables, tables->encode_at) + head.first;
   view.cost = tables_at<uint32_t>(tables, tables->costs_at) + head.first;
+  view.divide = tables_at<LaneDivide>(tables, tables->divide_at) + head.first;
   view.bucket = tables_at<uint16_t>(tables, tables->buckets_at) + uint64_t{index} * (kBuckets + 1);
   return view;
 }

@@ -97,84 +97,135 @@ inline __mmask16 channels_left(uint32_t channels, uint32_t c) {
   return static_cast<__mmask16>(left >= 16 ? 0xffff : (1u << left) - 1);
 }
 
-// `bytes` beyond a pointer, which may be outside of what it points into: as a number, and only to be fetched.
-inline const char* address(const void* base, size_t bytes) {
-  return reinterpret_cast<const char*>(reinterpret_cast<uintptr_t>(base) + bytes);
+// 16 values from channel c on, as bits: ((offset + entry + median) * step) + shift, or offset + entry.
+template <RowType Type>
+inline __m512i values_of(const ChannelPlan& plan, const uint8_t* entries, uint32_t c, __mmask16 inside) {
+  const __m512i numbers = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(inside, entries + c));
+  const __m512i symbols = _mm512_add_epi32(numbers, _mm512_maskz_loadu_epi32(inside, plan.offset + c));
+  if (Type == kSymbolRows) return symbols;
+  __m512 x = _mm512_add_ps(_mm512_cvtepi32_ps(symbols), _mm512_maskz_loadu_ps(inside, plan.median + c));
+  x = _mm512_mul_ps(x, _mm512_maskz_loadu_ps(inside, plan.step + c));
+  return _mm512_castps_si512(_mm512_add_ps(x, _mm512_maskz_loadu_ps(inside, plan.shift + c)));
 }
 
-// The first `rows` rows of bytes [32][C16] -> float32 rows: ((offset + entry + median) * step) + shift.
-inline void dequantize_rows(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, float* out) {
+// The first `rows` rows of bytes [32][C16] -> rows of float32 or int32.  Past the caches whole lines go to
+// memory that nobody fetched before; what is left at a row's ends takes the usual way.
+template <RowType Type, bool PastCaches>
+inline void write_rows(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, void* out) {
   const uint32_t C = plan.channels, padded = padded_channels(C);
   for (uint32_t row = 0; row < rows; ++row) {
-    for (uint32_t c = 0; c < C; c += 16) {
-      const __m128i entries =
-          _mm_load_si128(reinterpret_cast<const __m128i*>(bytes + size_t{row} * padded + c));
-      const __m512i symbols =
-          _mm512_add_epi32(_mm512_cvtepu8_epi32(entries), _mm512_load_si512(plan.offset + c));
-      __m512 x = _mm512_add_ps(_mm512_cvtepi32_ps(symbols), _mm512_load_ps(plan.median + c));
-      x = _mm512_mul_ps(x, _mm512_load_ps(plan.step + c));
-      x = _mm512_add_ps(x, _mm512_load_ps(plan.shift + c));
-      __builtin_prefetch(address(out, 4 * ((size_t{plan.lanes} + row) * C + c)), 1, 2);
-      _mm512_mask_storeu_ps(out + size_t{row} * C + c, channels_left(C, c), x);
+    const uint8_t* entries = bytes + size_t{row} * padded;
+    int32_t* at = static_cast<int32_t*>(out) + size_t{row} * C;
+    uint32_t c = 0;
+    if (PastCaches) {
+      const uint32_t lead = static_cast<uint32_t>(-reinterpret_cast<uintptr_t>(at) % 64 / 4);
+      c = lead < C ? lead : C;
+      const __mmask16 inside = channels_left(c, 0);
+      _mm512_mask_storeu_epi32(at, inside, values_of<Type>(plan, entries, 0, inside));
+    }
+    for (; c + 16 <= C; c += 16) {
+      const __m512i values = values_of<Type>(plan, entries, c, 0xffff);
+      if (PastCaches)
+        _mm512_stream_si512(reinterpret_cast<__m512i*>(at + c), values);
+      else
+        _mm512_storeu_si512(at + c, values);
+    }
+    if (c < C) {
+      const __mmask16 inside = channels_left(C, c);
+      _mm512_mask_storeu_epi32(at + c, inside, values_of<Type>(plan, entries, c, inside));
     }
   }
 }
 
-// As dequantize_rows, to int32 symbols.
-inline void symbol_rows(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, int32_t* out) {
-  const uint32_t C = plan.channels, padded = padded_channels(C);
-  for (uint32_t row = 0; row < rows; ++row) {
-    for (uint32_t c = 0; c < C; c += 16) {
-      const __m128i entries =
-          _mm_load_si128(reinterpret_cast<const __m128i*>(bytes + size_t{row} * padded + c));
-      const __m512i symbols =
-          _mm512_add_epi32(_mm512_cvtepu8_epi32(entries), _mm512_load_si512(plan.offset + c));
-      _mm512_mask_storeu_epi32(out + size_t{row} * C + c, channels_left(C, c), symbols);
-    }
-  }
+inline void store_values(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, RowType type,
+                         bool past_caches, void* out) {
+  if (type == kSymbolRows && past_caches)
+    write_rows<kSymbolRows, true>(plan, bytes, rows, out);
+  else if (type == kSymbolRows)
+    write_rows<kSymbolRows, false>(plan, bytes, rows, out);
+  else if (past_caches)
+    write_rows<kFloatRows, true>(plan, bytes, rows, out);
+  else
+    write_rows<kFloatRows, false>(plan, bytes, rows, out);
 }
 
-// What entries_of_rows() saw.
-struct RowsSeen {
-  bool escapes;  // some entry is an escape
-  bool invalid;  // some value cannot be quantised
+// Other threads see what was written past the caches before anything that is written from here on.
+inline void finish_stores() {
+  _mm_sfence();
+}
+
+// Of 16 channels.
+struct Quantiser {
+  __m512 shift, gain, median;
+  __m512i offset, escape;
+  Quantiser(const ChannelPlan& plan, uint32_t c)
+      : shift(_mm512_load_ps(plan.shift + c)),
+        gain(_mm512_load_ps(plan.gain + c)),
+        median(_mm512_load_ps(plan.median + c)),
+        offset(_mm512_load_si512(plan.offset + c)),
+        escape(_mm512_load_si512(plan.escape + c)) {}
+
+  template <RowType Type>
+  __m512i symbols(const void* rows, size_t at, __mmask16 inside) const {
+    if (Type == kSymbolRows) return _mm512_maskz_loadu_epi32(inside, static_cast<const int32_t*>(rows) + at);
+    const __m512 x = _mm512_maskz_loadu_ps(inside, static_cast<const float*>(rows) + at);
+    const __m512 y = _mm512_sub_ps(_mm512_mul_ps(_mm512_sub_ps(x, shift), gain), median);
+    return _mm512_cvt_roundps_epi32(y, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  }
 };
 
-// float32 values or int32 symbols -> bytes [32][C16]; rows beyond `rows` stay as they are.
-//
-// The next group lies before this one, where hardware does not look ahead: it is fetched here (a prefetch of
-// an address outside the rows does nothing).
-template <RowType Type>
-inline RowsSeen entries_of_rows(const ChannelPlan& plan, const void* rows_in, uint32_t rows, uint8_t* bytes) {
-  const uint32_t C = plan.channels, padded = padded_channels(C);
-  __m512i largest = _mm512_setzero_si512();  // of |symbol|, unsigned
-  __m512i beyond = _mm512_set1_epi32(-1);    // of entry - escape: 0 for an escape, else below
-  for (uint32_t row = 0; row < rows; ++row) {
-    for (uint32_t c = 0; c < C; c += 16) {
-      const __mmask16 inside = channels_left(C, c);
-      const size_t at = size_t{row} * C + c;
-      _mm_prefetch(address(rows_in, (at - size_t{plan.lanes} * C) * 4), _MM_HINT_T1);
-      __m512i symbols;
-      if (Type == kFloatRows) {
-        const __m512 x = _mm512_maskz_loadu_ps(inside, static_cast<const float*>(rows_in) + at);
-        __m512 y =
-            _mm512_mul_ps(_mm512_sub_ps(x, _mm512_load_ps(plan.shift + c)), _mm512_load_ps(plan.gain + c));
-        y = _mm512_sub_ps(y, _mm512_load_ps(plan.median + c));
-        symbols = _mm512_cvt_roundps_epi32(y, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-        largest = _mm512_mask_max_epu32(largest, inside, largest, _mm512_abs_epi32(symbols));
-      } else {
-        symbols = _mm512_maskz_loadu_epi32(inside, static_cast<const int32_t*>(rows_in) + at);
-      }
-      const __m512i escape = _mm512_load_si512(plan.escape + c);
-      const __m512i v = _mm512_sub_epi32(symbols, _mm512_load_si512(plan.offset + c));
-      const __m512i entries = _mm512_min_epu32(v, escape);
-      beyond = _mm512_mask_max_epi32(beyond, inside, beyond, _mm512_sub_epi32(entries, escape));
-      _mm_store_si128(reinterpret_cast<__m128i*>(bytes + size_t{row} * padded + c),
-                      _mm512_cvtepi32_epi8(entries));
-    }
+// 16 channels of `Rows` rows; a sign in the result tells that some entry is an escape.
+template <RowType Type, int Rows>
+inline __m512i quantise(const Quantiser& quantiser, const void* rows, size_t at, size_t channels,
+                        __mmask16 inside, uint8_t* bytes, size_t padded) {
+  __m512i escapes = _mm512_setzero_si512();
+  for (size_t row = 0; row < Rows; ++row) {
+    const __m512i symbols = quantiser.symbols<Type>(rows, at + row * channels, inside);
+    const __m512i v = _mm512_maskz_sub_epi32(inside, symbols, quantiser.offset);
+    const __m512i entries = _mm512_min_epu32(v, quantiser.escape);
+    // escapes | v | ~(v - escape)
+    escapes = _mm512_ternarylogic_epi32(escapes, v, _mm512_sub_epi32(v, quantiser.escape), 0xfd);
+    _mm_store_si128(reinterpret_cast<__m128i*>(bytes + row * padded), _mm512_cvtepi32_epi8(entries));
   }
-  return {_mm512_cmpeq_epi32_mask(beyond, _mm512_setzero_si512()) != 0,
-          _mm512_cmpge_epu32_mask(largest, _mm512_set1_epi32(1 << 30)) != 0};
+  return escapes;
+}
+
+// Whether `Rows` rows have an escape, with their entries in bytes.  Meanwhile half of the lines of the rows
+// at `ahead` are fetched.
+template <RowType Type, int Rows>
+inline bool quantise_rows(const ChannelPlan& plan, const void* rows, size_t at, const char* ahead,
+                          uint8_t* bytes) {
+  const uint32_t C = plan.channels;
+  const size_t padded = padded_channels(C);
+  __m512i escapes = _mm512_setzero_si512();
+  uint32_t c = 0;
+  for (; c + 16 <= C; c += 16) {
+    for (size_t i = 0; ahead && i < Rows / 2; ++i)
+      _mm_prefetch(ahead + at * 2 + (size_t{c} / 16 * (Rows / 2) + i) * 64, _MM_HINT_T1);
+    const __m512i seen = quantise<Type, Rows>(Quantiser(plan, c), rows, at + c, C, 0xffff, bytes + c, padded);
+    escapes = _mm512_or_si512(escapes, seen);
+  }
+  if (c < C) {
+    const __mmask16 inside = channels_left(C, c);
+    const __m512i seen = quantise<Type, Rows>(Quantiser(plan, c), rows, at + c, C, inside, bytes + c, padded);
+    escapes = _mm512_or_si512(escapes, seen);
+  }
+  return _mm512_movepi32_mask(escapes) != 0;
+}
+
+// float32 values or int32 symbols -> bytes [32][C16]; rows beyond `rows` stay as they are.  Returns whether
+// some entry is an escape; what cannot be quantised becomes -2^31.
+template <RowType Type>
+inline bool entries_of_rows(const ChannelPlan& plan, const void* rows_in, uint32_t rows, const char* ahead,
+                            uint8_t* bytes) {
+  const uint32_t C = plan.channels, padded = padded_channels(C);
+  bool escapes = false;
+  uint32_t row = 0;
+  for (; row + 4 <= rows; row += 4)
+    escapes |= quantise_rows<Type, 4>(plan, rows_in, size_t{row} * C, ahead, bytes + size_t{row} * padded);
+  for (; row < rows; ++row)
+    escapes |= quantise_rows<Type, 1>(plan, rows_in, size_t{row} * C, nullptr, bytes + size_t{row} * padded);
+  return escapes;
 }
 
 }  // namespace

@@ -68,6 +68,34 @@ TEST(blocks_of_every_alphabet) {
   }
 }
 
+// Pairs of channels whose tables are of different kinds, flat ones and ones with most entries in one bucket.
+TEST(blocks_of_mixed_alphabets) {
+  Tables tables = bell_tables({20, 3, 40, 12, 64, 33, 100, 7, 256, 32, 31, 50});
+  for (const int entries : {30, 60, 200}) {
+    std::vector<int32_t> peaked(static_cast<size_t>(entries), 1);
+    peaked[1] = 65536 - entries + 1;
+    tables.add(peaked, -3);
+  }
+  std::mt19937 random(5);
+  for (const uint32_t channels : {1u, 2u, 5u, 24u, 61u})
+    for (const uint32_t lanes : {4u, 32u}) {
+      std::vector<int32_t> index;
+      for (uint32_t c = 0; c < channels; ++c) index.push_back(static_cast<int32_t>(random() % 15));
+      check_all_pairs({301, channels, 64, lanes, BINCE_RANS}, tables, index, 0.02);
+    }
+}
+
+// Rows of more than a call leaves in the caches, off the alignment of vectors.
+TEST(many_rows_are_written_past_the_caches) {
+  std::vector<int> sizes;
+  for (int c = 0; c < 515; ++c) sizes.push_back(2 + c % 31);
+  for (const size_t channels : {512, 515}) {
+    sizes.resize(channels, 9);
+    check_all_pairs({2100, static_cast<uint32_t>(channels), 512, 32, BINCE_RANS}, bell_tables(sizes), {},
+                    0.001, bince_test::cpu_backends());
+  }
+}
+
 TEST(blocks_of_escapes_alone_and_of_degenerate_tables) {
   Tables tables;
   tables.add({1, 65535}, 0);
