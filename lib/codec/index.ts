@@ -37,4 +37,5 @@ export {
   type TensorEntry,
   writeSafetensors,
 } from './safetensors.js';
-export { BinceWriter, type RowBatch, type WriterOptions, type WriterStatistics } from './writer.js';
+export type { WriterOptions } from './write_session.js';
+export { BinceWriter, type RowBatch, type WriterStatistics } from './writer.js';
