@@ -1,5 +1,6 @@
 /** Writes a .npy file row by row: streamed, and put in place by rename once it is whole. */
 import { type ByteSink, NewFileSink, StreamSink } from '../codec/byte_sink.js';
+import { StageClock } from '../codec/stage_clock.js';
 import { invalidArgument } from '../errors.js';
 import { float32ToFloat16 } from './half_floats.js';
 import { buildNpyHeader } from './npy_header.js';
@@ -16,6 +17,8 @@ const descrOf = { float32: '<f4', float16: '<f2', int32: '<i4' } as const;
 export class NpyWriter {
   readonly #sink: ByteSink;
   readonly #shape: Required<NpyShape>;
+  readonly #clocks = { writing: new StageClock(), syncing: new StageClock() };
+  #halves: Uint16Array | undefined;
   #rows = 0;
 
   private constructor(sink: ByteSink, shape: Required<NpyShape>) {
@@ -35,6 +38,11 @@ export class NpyWriter {
     return writer;
   }
 
+  /** Seconds at work so far: handing rows to the file, and, at the end, waiting for the disk. */
+  get seconds(): { readonly writing: number; readonly syncing: number } {
+    return { writing: this.#clocks.writing.seconds, syncing: this.#clocks.syncing.seconds };
+  }
+
   /** Appends whole rows. */
   async write(values: Float32Array | Int32Array): Promise<void> {
     const { channels, dtype, rows } = this.#shape;
@@ -45,17 +53,24 @@ export class NpyWriter {
     this.#rows += values.length / channels;
     if (this.#rows > rows) invalidArgument('values', `at most ${rows} rows in all`, values);
     if (dtype === 'float16') {
-      const bits = new Uint16Array(values.length);
+      const bits = this.#roomForHalves(values.length);
       float32ToFloat16(values as Float32Array, bits);
-      await this.#write(new Uint8Array(bits.buffer));
+      await this.#write(new Uint8Array(bits.buffer, 0, bits.byteLength));
     } else {
       await this.#write(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
     }
   }
 
+  /** The same memory again, where the sink has done with it. */
+  #roomForHalves(count: number): Uint16Array {
+    const isFree = this.#sink.copies && this.#halves && this.#halves.length >= count;
+    if (!isFree) this.#halves = new Uint16Array(count);
+    return this.#halves!.subarray(0, count);
+  }
+
   async #write(bytes: Uint8Array): Promise<void> {
     try {
-      await this.#sink.write(bytes);
+      await this.#clocks.writing.time(() => this.#sink.write(bytes));
     } catch (error) {
       await this.abort();
       throw error;
@@ -68,7 +83,7 @@ export class NpyWriter {
       await this.abort();
       invalidArgument('rows written', String(this.#shape.rows), this.#rows);
     }
-    await this.#sink.close();
+    await this.#clocks.syncing.time(() => this.#sink.close());
   }
 
   async abort(): Promise<void> {
