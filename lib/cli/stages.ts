@@ -41,7 +41,7 @@ export function speedLines({ rows, channels, valueBytes, seconds, stages }: Work
   const rate = Number((valueBytes / seconds).toPrecision(3));
   const parts = kStages.map((name) => {
     const share = Math.round((100 * stages[name]) / seconds);
-    return `${name} ${duration(stages[name])} (${share}%)`;
+    return `${name} ${stageTime(stages[name])} (${share}%)`;
   });
   return [
     [
@@ -50,4 +50,9 @@ export function speedLines({ rows, channels, valueBytes, seconds, stages }: Work
     ],
     ['at work', `${parts.join(', ')}; stages overlap`],
   ];
+}
+
+/** Stages of small files take less than a millisecond. */
+function stageTime(seconds: number): string {
+  return seconds >= 1 ? duration(seconds) : `${significant(Number((1000 * seconds).toPrecision(2)))} ms`;
 }

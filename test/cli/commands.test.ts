@@ -220,7 +220,7 @@ describe('output', () => {
     ]) {
       const { stdout } = await succeed(...args);
       expect(stdout).toMatch(/^speed +[\d,.]+ rows\/s, [\d,.]+ Msymbol\/s, .+B\/s of values \(.+ s\)$/m);
-      const stage = '[\\d.e-]+ s \\(\\d+%\\)';
+      const stage = '[\\d.]+ m?s \\(\\d+%\\)';
       expect(stdout).toMatch(
         new RegExp(
           `^at work +reading ${stage}, coding ${stage}, writing ${stage}, syncing ${stage}; stages overlap$`,
