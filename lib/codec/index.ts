@@ -8,6 +8,7 @@ export { BinceError, type BinceErrorCode } from '../errors.js';
 export type { CdfTables } from '../kernels/tables.js';
 export type { Lanes } from './block_format.js';
 export type { ByteSink } from './byte_sink.js';
+export type { BinceInfo } from './file_info.js';
 export {
   type CodecModel,
   checkTables,
@@ -23,7 +24,6 @@ export {
   type BadBlock,
   type Batch,
   type BatchOptions,
-  type BinceInfo,
   BinceReader,
   type ReaderOptions,
   type RowOptions,

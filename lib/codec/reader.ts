@@ -3,9 +3,8 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { kMaxBlockValues } from '../decoder/block.js';
 import { DamagedFileError } from '../decoder/damage.js';
 import { defaultForm, emptyRows, type RowForm } from '../decoder/file.js';
-import type { BinceHeader, Coder, JsonValue, RowDtype } from '../decoder/header.js';
+import type { BinceHeader } from '../decoder/header.js';
 import { findBlock, type Layout, readLayout } from '../decoder/layout.js';
-import type { Recovery } from '../decoder/recovery.js';
 import { checkBlockPlace, parseBlockHead } from '../decoder/sections.js';
 import { type ByteSource, bytesSource, run } from '../decoder/source.js';
 import { type DeviceChoice, namedDevice } from '../device/choice.js';
@@ -16,8 +15,8 @@ import { native } from '../native.js';
 import { emptyTensor, type Tensor } from '../tensor/tensor.js';
 import { makeBlockCoder } from './block_format.js';
 import { fileError } from './file_errors.js';
+import { type BinceInfo, describeFile } from './file_info.js';
 import { type FileSource, fileSource } from './file_source.js';
-import { idealBits, modelHash } from './model.js';
 import type { Rows } from './row_check.js';
 import { leaveMemory, takeMemory } from './spare_memory.js';
 import { StageClock } from './stage_clock.js';
@@ -26,32 +25,6 @@ export interface ReaderOptions {
   /** Scan a file whose index cannot be used (cut off, damaged) for its whole blocks. Default false. */
   readonly recover?: boolean;
   readonly signal?: AbortSignal;
-}
-
-/** What a file says of itself. */
-export interface BinceInfo {
-  readonly path: string | undefined;
-  readonly bytes: number;
-  readonly rows: number;
-  readonly channels: number;
-  readonly blocks: number;
-  readonly blockRows: number;
-  readonly coder: Coder;
-  readonly lanes: number;
-  readonly dtype: RowDtype;
-  readonly shape?: readonly number[];
-  readonly name: string;
-  readonly method: string;
-  /** Computed from the tables and scalars in the file. */
-  readonly modelHash: string;
-  readonly headerBytes: number;
-  /** 8 * bytes / rows, of the whole file. */
-  readonly bitsPerRow: number;
-  /** The entropy of a row under the tables. */
-  readonly idealBitsPerRow: number;
-  readonly metadata: Readonly<Record<string, JsonValue>>;
-  /** Set when the index could not be used. */
-  readonly recovery: Recovery | undefined;
 }
 
 export interface RowOptions {
@@ -105,6 +78,8 @@ const kChunkBytes = 2 ** 23;
 /** Decoded values of one native call for each thread, so that it decodes a few blocks side by side, and at most. */
 const kThreadValues = 2 ** 22;
 const kMaxChunkValues = 2 ** 24;
+/** So few values are decoded sooner than another thread takes up the work. */
+const kSyncValues = 2 ** 15;
 /** Chunks that are read and decoded while the caller has one, where their rows are new arrays. */
 const kChunksAhead = 2;
 /** Sets of memory where rows go to the same arrays again: one in the caller's hands, one being decoded into. */
@@ -215,6 +190,9 @@ export class BinceReader implements AsyncDisposable {
       });
     }
     const form = options.as ?? defaultForm(this.header);
+    options.signal?.throwIfAborted();
+    const near = this.keptRows(begin, end, form);
+    if (near) return near;
     const { blocks } = this.layout;
     const { signal } = options;
     let out: Rows | undefined;
@@ -416,6 +394,15 @@ export class BinceReader implements AsyncDisposable {
     }
   }
 
+  /** Rows of the block that was kept, if they all are in it. */
+  private keptRows(begin: number, end: number, form: RowForm): Rows | undefined {
+    if (this.kept?.form !== form) return undefined;
+    const { firstRow, rows, data } = this.kept.block;
+    if (begin < firstRow || end > firstRow + rows) return undefined;
+    const { channels } = this.header;
+    return data.slice((begin - firstRow) * channels, (end - firstRow) * channels);
+  }
+
   /** Calls `use` at once with a decoded block: the one that was kept, or one that is kept from now on. */
   private async withBlock(
     chunk: Chunk,
@@ -483,7 +470,9 @@ export class BinceReader implements AsyncDisposable {
       ...(place ? { out: place(values) } : {}),
       ...(signal ? { signal } : {}),
     };
-    const data = await this.codingClock.time(() => this.coder.decode(bytes, options));
+    const data = await this.codingClock.time(async () =>
+      values <= kSyncValues ? this.coder.decodeSync(bytes, options) : this.coder.decode(bytes, options),
+    );
     return { firstRow, rows, data };
   }
 
@@ -558,34 +547,4 @@ function isDamage(error: unknown): error is BinceError {
 function blockError(error: BinceError, block: number): BinceError {
   if (error instanceof DamagedFileError && error.block === block) return error;
   return new DamagedFileError('block', error.message.replace(/^block \d+: /, ''), { block, cause: error });
-}
-
-function describeFile(layout: Layout, bytes: number, path: string | undefined): BinceInfo {
-  const { header, blocks, rows, recovery } = layout;
-  const { json } = header;
-  const text = (value: JsonValue | undefined) => (typeof value === 'string' ? value : '');
-  const shape = json['shape'];
-  const metadata = json['metadata'];
-  const isShape = Array.isArray(shape) && shape.every(Number.isSafeInteger);
-  const isMetadata = typeof metadata === 'object' && metadata !== null && !Array.isArray(metadata);
-  return {
-    path,
-    bytes,
-    rows,
-    channels: header.channels,
-    blocks: blocks.length,
-    blockRows: header.blockRows,
-    coder: header.coder,
-    lanes: header.lanes,
-    dtype: header.dtype,
-    ...(isShape ? { shape: shape as number[] } : {}),
-    name: text(json['name']),
-    method: text(json['method']),
-    modelHash: modelHash(header),
-    headerBytes: header.bytes,
-    bitsPerRow: rows > 0 ? (8 * bytes) / rows : 0,
-    idealBitsPerRow: idealBits(header),
-    metadata: isMetadata ? (metadata as Record<string, JsonValue>) : {},
-    recovery,
-  };
 }
