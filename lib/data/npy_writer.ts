@@ -34,11 +34,11 @@ export class NpyWriter {
       invalidArgument('channels', 'a positive integer', channels);
     const sink = typeof target === 'string' ? await NewFileSink.create(target) : new StreamSink(target);
     const writer = new NpyWriter(sink, { rows, channels, dtype });
-    await writer.#write(buildNpyHeader(descrOf[dtype], [rows, channels]));
+    await writer.#write(() => buildNpyHeader(descrOf[dtype], [rows, channels]));
     return writer;
   }
 
-  /** Seconds at work so far: handing rows to the file, and, at the end, waiting for the disk. */
+  /** Seconds at work so far: rounding rows to the file's type and handing them to it; waiting for the disk at the end. */
   get seconds(): { readonly writing: number; readonly syncing: number } {
     return { writing: this.#clocks.writing.seconds, syncing: this.#clocks.syncing.seconds };
   }
@@ -52,13 +52,12 @@ export class NpyWriter {
       invalidArgument('values', dtype === 'int32' ? 'an Int32Array' : 'a Float32Array', values);
     this.#rows += values.length / channels;
     if (this.#rows > rows) invalidArgument('values', `at most ${rows} rows in all`, values);
-    if (dtype === 'float16') {
+    await this.#write(() => {
+      if (dtype !== 'float16') return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
       const bits = this.#roomForHalves(values.length);
       float32ToFloat16(values as Float32Array, bits);
-      await this.#write(new Uint8Array(bits.buffer, 0, bits.byteLength));
-    } else {
-      await this.#write(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-    }
+      return new Uint8Array(bits.buffer, 0, bits.byteLength);
+    });
   }
 
   /** The same memory again, where the sink has done with it. */
@@ -68,9 +67,9 @@ export class NpyWriter {
     return this.#halves!.subarray(0, count);
   }
 
-  async #write(bytes: Uint8Array): Promise<void> {
+  async #write(bytesOf: () => Uint8Array): Promise<void> {
     try {
-      await this.#clocks.writing.time(() => this.#sink.write(bytes));
+      await this.#clocks.writing.time(() => this.#sink.write(bytesOf()));
     } catch (error) {
       await this.abort();
       throw error;
