@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { makeBlockCoder } from '../dist/codec/block_format.js';
 import { BinceReader, BinceWriter, createModel, saveModel } from '../dist/codec/index.js';
 import { NpyWriter } from '../dist/data/index.js';
 import { decodeFile } from '../dist/decoder/index.js';
@@ -110,8 +111,31 @@ async function timed(work, symbols, rounds, { peer = () => {}, before = () => {}
 
 const unit = 'Msymbol/s';
 
+/** The coder between memory and memory, a chunk of four blocks a call: what files can be as fast as, on two threads. */
+async function coderAlone({ model, data }) {
+  const coder = makeBlockCoder({ ...model, coder: 'rans', lanes: 32, blockRows: 4096, crc: 0 });
+  const size = 4 * 4096 * 512;
+  const out = new Uint8Array(size);
+  const rows = new Float32Array(size);
+  const chunks = Array.from({ length: data.length / size }, (_, i) =>
+    data.subarray(i * size, (i + 1) * size),
+  );
+  const { bytes } = await coder.encode(chunks[0]);
+  return {
+    encode: async () => {
+      for (const chunk of chunks) await coder.encode(chunk, { out });
+    },
+    decode: async () => {
+      for (const _ of chunks) await coder.decode(bytes, { out: rows });
+    },
+  };
+}
+
+/** The columns of a case beside its peer. */
+const beside = (name, [ours, peer]) => ({ ours, peer: { name, ...peer }, ratio: ours.median / peer.median });
+
 /** Rates of writing 512 channels at about 2.3 bits a symbol, in batches as callers may have them. */
-async function writing(folder, { model, data }, rounds) {
+async function writing(folder, { model, data }, rounds, { encode: peer }) {
   const results = [];
   const rows = data.length / 512;
   const path = join(folder, 'rates.bince');
@@ -126,10 +150,10 @@ async function writing(folder, { model, data }, rounds) {
     [1000, 'batches of 1000 rows'],
   ]) {
     const work = async () => writeFile(await pageCacheSink(path), model, data, size);
-    const [ours] = await timed(work, data.length, rounds, { before });
+    const rates = beside('coder alone', await timed(work, data.length, rounds, { before, peer }));
     const copied = size < 8192 ? { note: 'smaller than a block for every thread: gathered, by a copy' } : {};
     const name = `write ${rows} x 512 float32 to the page cache, ${what}`;
-    results.push({ case: name, unit, ours, target: 1500, ...copied });
+    results.push({ case: name, unit, ...rates, target: 1500, ...copied });
   }
   const [ours] = await timed(() => writeFile(path, model, data, rows), data.length, rounds, { before });
   const note = 'to the disk, and put in place by rename';
@@ -138,22 +162,24 @@ async function writing(folder, { model, data }, rounds) {
 }
 
 /** Rates of reading them back. */
-async function reading(folder, { model, data }, rounds) {
+async function reading(folder, { model, data }, rounds, { decode }) {
   const rows = data.length / 512;
   const path = join(folder, 'rates.bince');
   await writeFile(path, model, data, rows);
   const name = `read ${rows} x 512 float32 from the page cache,`;
-  const [reused] = await timed(() => readFile(path, { reuse: true }), data.length, rounds);
-  const results = [{ case: `${name} batches that are used again`, unit, ours: reused, target: 1500 }];
+  const again = () => readFile(path, { reuse: true });
+  const reused = beside('coder alone', await timed(again, data.length, rounds, { peer: decode }));
+  const results = [{ case: `${name} batches that are used again`, unit, ...reused, target: 1500 }];
   const chunk = 16384 * 512;
   for (const [what, work, size] of [
     ['new batches', () => readFile(path, {}), chunk],
     ['one new array', () => readRows(path), data.length],
   ]) {
-    const [ours, peer] = await timed(work, data.length, rounds, { peer: () => touch(data.length, size) });
+    const peer = () => touch(data.length, size);
     results.push({
       case: `${name} ${what}`,
-      ...{ unit, ours, peer: { name: 'touching new memory', ...peer }, ratio: ours.median / peer.median },
+      unit,
+      ...beside('touching new memory', await timed(work, data.length, rounds, { peer })),
       note: 'bound by the making of new memory, which the peer does alone, on one thread',
     });
   }
@@ -299,10 +325,11 @@ export default async function ({ quick = false, log = () => {} } = {}) {
     const data = sample(512, 1.15, 8, quick ? 65536 : 262144);
     const rounds = quick ? 5 : 9;
     const rows = commandRows(folder, quick);
+    const alone = await coderAlone(data);
     log('codec: files end to end');
     const results = [
-      ...(await writing(folder, data, rounds)),
-      ...(await reading(folder, data, rounds)),
+      ...(await writing(folder, data, rounds, alone)),
+      ...(await reading(folder, data, rounds, alone)),
       ...(await oneRow(folder, data, rounds)),
     ];
     log(`codec: the commands, ${rows} rows`);
