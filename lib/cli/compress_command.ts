@@ -10,7 +10,8 @@ import { usageError } from './failures.js';
 import { checkOutput, outputTarget } from './files.js';
 import { openModel } from './open_model.js';
 import { type CommonOptions, integer } from './options.js';
-import { bytes, count, duration, fields, plural, significant } from './terminal.js';
+import { speedLines, speedSummary, type Work } from './stages.js';
+import { bytes, fields, plural, significant } from './terminal.js';
 
 interface CompressOptions extends CommonOptions {
   readonly model: string;
@@ -113,8 +114,13 @@ async function writeRows(
   });
   let rows = 0;
   try {
-    for await (const batch of vectors.batches({ signal })) {
-      await writer.write(batch);
+    // Chunks that the writer codes where they are; it finds values that cannot be coded, the file names them.
+    const options = { rows: writer.batchRows, reuse: true, unchecked: true, signal };
+    for await (const batch of vectors.batches(options)) {
+      await writer.write(batch).catch((error: unknown) => {
+        vectors.check(batch, rows);
+        throw error;
+      });
       rows += batch.length / vectors.channels;
       progress.update(rows);
     }
@@ -136,10 +142,14 @@ async function reportCompression(
 ): Promise<void> {
   const { rows, blocks, bytes: size, bitsPerRow } = statistics;
   const idealBitsPerRow = statistics.idealBits === undefined ? undefined : statistics.idealBits / rows;
+  const work: Work = {
+    ...{ rows, channels: vectors.channels, valueBytes: vectors.valueBytes, seconds },
+    stages: { reading: vectors.readSeconds, ...statistics.seconds },
+  };
   const summary = {
     ...{ event: 'compressed', output, rows, channels: vectors.channels, blocks, bytes: size },
     ...{ inputBytes: vectors.valueBytes, ratio: vectors.valueBytes / size, bitsPerRow, idealBitsPerRow },
-    ...{ seconds, rowsPerSecond: rows / seconds },
+    ...speedSummary(work),
   };
   const text = () =>
     fields([
@@ -155,7 +165,7 @@ async function reportCompression(
         'bits a row',
         `${significant(bitsPerRow)} in the file, ${significant(idealBitsPerRow ?? Number.NaN)} ideal (the rows' cross-entropy under the model)`,
       ],
-      ['speed', `${count(summary.rowsPerSecond)} rows/s (${duration(seconds)})`],
+      ...speedLines(work),
     ]);
   // With -o - stdout is the file: the summary goes to stderr.
   if (output === '-') session.report.note(text());

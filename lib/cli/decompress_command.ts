@@ -7,7 +7,8 @@ import { ProgressBar } from '../report/progress_bar.js';
 import { createCommand, type Session, setAction } from './command.js';
 import { checkInput, checkOutput, outputTarget } from './files.js';
 import { type CommonOptions, type RowRange, rowRange } from './options.js';
-import { count, duration, fields, plural } from './terminal.js';
+import { speedLines, speedSummary, type Work } from './stages.js';
+import { fields, plural } from './terminal.js';
 
 interface DecompressOptions extends CommonOptions {
   readonly output: string;
@@ -54,15 +55,19 @@ export function decompressCommand(): Command {
     const started = performance.now();
     const lost = options.recover ? await lostRows(reader, from, to, session) : 0;
     const rows = to - from - lost;
-    await writeRows(reader, target, { from, to, rows, dtype }, session).catch((error: unknown) =>
-      explainDamage(error, path!),
+    const seconds = await writeRows(reader, target, { from, to, rows, dtype }, session).catch(
+      (error: unknown) => explainDamage(error, path!),
     );
-    const seconds = (performance.now() - started) / 1000;
     const { channels } = reader.info;
+    const work: Work = {
+      ...{ rows, channels, valueBytes: rows * channels * (dtype === 'float16' ? 2 : 4) },
+      seconds: (performance.now() - started) / 1000,
+      stages: { ...reader.seconds, ...seconds },
+    };
     const text = () =>
       fields([
         ['written', `${options.output}: ${plural(rows, 'row')} of ${plural(channels, 'channel')}`],
-        ['speed', `${count(rows / seconds)} rows/s (${duration(seconds)})`],
+        ...speedLines(work),
       ]);
     if (options.output === '-') session.report.note(text());
     else
@@ -75,8 +80,7 @@ export function decompressCommand(): Command {
           rows,
           lost,
           channels,
-          seconds,
-          rowsPerSecond: rows / seconds,
+          ...speedSummary(work),
         },
         text,
       );
@@ -147,7 +151,7 @@ async function writeRows(
   target: string | NodeJS.WriteStream,
   { from, to, rows: left, dtype }: { from: number; to: number; rows: number; dtype: NpyDtype },
   { signal, report }: Session,
-): Promise<void> {
+): Promise<NpyWriter['seconds']> {
   const writer = await NpyWriter.create(target, { rows: left, channels: reader.info.channels, dtype });
   const progress = new ProgressBar({
     label: 'decompressing',
@@ -157,13 +161,14 @@ async function writeRows(
   });
   try {
     for await (const { firstRow, rows, data } of reader.batches({
-      ...{ begin: from, end: to, signal, skipDamaged: left < to - from },
+      ...{ begin: from, end: to, signal, skipDamaged: left < to - from, reuse: true },
     })) {
       await writer.write(data);
       progress.update(firstRow + rows - from);
     }
     signal.throwIfAborted();
     await writer.finish();
+    return writer.seconds;
   } catch (error) {
     await writer.abort();
     throw error;

@@ -8,6 +8,7 @@ export { BinceError, type BinceErrorCode } from '../errors.js';
 export type { CdfTables } from '../kernels/tables.js';
 export type { Lanes } from './block_format.js';
 export type { ByteSink } from './byte_sink.js';
+export type { BinceInfo } from './file_info.js';
 export {
   type CodecModel,
   checkTables,
@@ -23,7 +24,6 @@ export {
   type BadBlock,
   type Batch,
   type BatchOptions,
-  type BinceInfo,
   BinceReader,
   type ReaderOptions,
   type RowOptions,
@@ -37,4 +37,5 @@ export {
   type TensorEntry,
   writeSafetensors,
 } from './safetensors.js';
-export { BinceWriter, type RowBatch, type WriterOptions, type WriterStatistics } from './writer.js';
+export type { WriterOptions } from './write_session.js';
+export { BinceWriter, type RowBatch, type WriterStatistics } from './writer.js';

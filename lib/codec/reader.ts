@@ -3,9 +3,8 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { kMaxBlockValues } from '../decoder/block.js';
 import { DamagedFileError } from '../decoder/damage.js';
 import { defaultForm, emptyRows, type RowForm } from '../decoder/file.js';
-import type { BinceHeader, Coder, JsonValue, RowDtype } from '../decoder/header.js';
+import type { BinceHeader } from '../decoder/header.js';
 import { findBlock, type Layout, readLayout } from '../decoder/layout.js';
-import type { Recovery } from '../decoder/recovery.js';
 import { checkBlockPlace, parseBlockHead } from '../decoder/sections.js';
 import { type ByteSource, bytesSource, run } from '../decoder/source.js';
 import { type DeviceChoice, namedDevice } from '../device/choice.js';
@@ -16,40 +15,16 @@ import { native } from '../native.js';
 import { emptyTensor, type Tensor } from '../tensor/tensor.js';
 import { makeBlockCoder } from './block_format.js';
 import { fileError } from './file_errors.js';
+import { type BinceInfo, describeFile } from './file_info.js';
 import { type FileSource, fileSource } from './file_source.js';
-import { idealBits, modelHash } from './model.js';
 import type { Rows } from './row_check.js';
+import { leaveMemory, takeMemory } from './spare_memory.js';
+import { StageClock } from './stage_clock.js';
 
 export interface ReaderOptions {
   /** Scan a file whose index cannot be used (cut off, damaged) for its whole blocks. Default false. */
   readonly recover?: boolean;
   readonly signal?: AbortSignal;
-}
-
-/** What a file says of itself. */
-export interface BinceInfo {
-  readonly path: string | undefined;
-  readonly bytes: number;
-  readonly rows: number;
-  readonly channels: number;
-  readonly blocks: number;
-  readonly blockRows: number;
-  readonly coder: Coder;
-  readonly lanes: number;
-  readonly dtype: RowDtype;
-  readonly shape?: readonly number[];
-  readonly name: string;
-  readonly method: string;
-  /** Computed from the tables and scalars in the file. */
-  readonly modelHash: string;
-  readonly headerBytes: number;
-  /** 8 * bytes / rows, of the whole file. */
-  readonly bitsPerRow: number;
-  /** The entropy of a row under the tables. */
-  readonly idealBitsPerRow: number;
-  readonly metadata: Readonly<Record<string, JsonValue>>;
-  /** Set when the index could not be used. */
-  readonly recovery: Recovery | undefined;
 }
 
 export interface RowOptions {
@@ -67,7 +42,7 @@ export interface BatchOptions extends RowOptions {
   /** Leave out the rows of damaged blocks instead of failing at them; `firstRow` tells. Default false. */
   readonly skipDamaged?: boolean;
   /**
-   * Use the same few arrays for all batches: a batch's `data` is then valid only until the next batch is asked for.
+   * Use the same two arrays for all batches: a batch's `data` is then valid only until the next batch is asked for.
    * New memory for every batch costs more than decoding into it. Default false.
    */
   readonly reuse?: boolean;
@@ -103,8 +78,12 @@ const kChunkBytes = 2 ** 23;
 /** Decoded values of one native call for each thread, so that it decodes a few blocks side by side, and at most. */
 const kThreadValues = 2 ** 22;
 const kMaxChunkValues = 2 ** 24;
-/** Chunks that are read and decoded while the caller has one. */
+/** So few values are decoded sooner than another thread takes up the work. */
+const kSyncValues = 2 ** 15;
+/** Chunks that are read and decoded while the caller has one, where their rows are new arrays. */
 const kChunksAhead = 2;
+/** Sets of memory where rows go to the same arrays again: one in the caller's hands, one being decoded into. */
+const kReusedChunks = 2;
 
 /** Blocks [first, end) that one native call decodes. */
 interface Chunk {
@@ -117,6 +96,15 @@ interface ChunkMemory {
   coded?: Uint8Array;
   rows?: Rows;
 }
+
+/** A decoded block of which only some rows were wanted. */
+interface KeptBlock {
+  readonly form: RowForm;
+  readonly block: Batch;
+  readonly memory: ChunkMemory;
+}
+/** Larger blocks than this, in values, are not kept. */
+const kMaxKeptValues = 2 ** 24;
 
 /**
  * An open file. Only the blocks that hold the wanted rows are read and decoded; memory is bounded by a few blocks.
@@ -133,6 +121,9 @@ export class BinceReader implements AsyncDisposable {
   private readonly layout: Layout;
   private readonly source: ByteSource | FileSource;
   private readonly coder: BlockCoder;
+  private readonly readingClock = new StageClock();
+  private readonly codingClock = new StageClock();
+  private kept: KeptBlock | undefined;
   private file: FileHandle | undefined;
 
   private constructor(
@@ -181,7 +172,15 @@ export class BinceReader implements AsyncDisposable {
     }
   }
 
-  /** Rows [begin, end) as [(end - begin) * channels] values. */
+  /** Seconds at work so far: reading coded bytes, and checking and decoding them. The two overlap. */
+  get seconds(): { readonly reading: number; readonly coding: number } {
+    return { reading: this.readingClock.seconds, coding: this.codingClock.seconds };
+  }
+
+  /**
+   * Rows [begin, end) as [(end - begin) * channels] values. The block that rows were last cut from stays decoded, so
+   * that rows near each other are read one by one at the cost of a copy.
+   */
   async rows(begin: number, end: number, options: RowOptions = {}): Promise<Rows> {
     this.checkRange(begin, end);
     const { channels } = this.header;
@@ -191,6 +190,9 @@ export class BinceReader implements AsyncDisposable {
       });
     }
     const form = options.as ?? defaultForm(this.header);
+    options.signal?.throwIfAborted();
+    const near = this.keptRows(begin, end, form);
+    if (near) return near;
     const { blocks } = this.layout;
     const { signal } = options;
     let out: Rows | undefined;
@@ -204,12 +206,13 @@ export class BinceReader implements AsyncDisposable {
       const last = blocks[chunk.end - 1]!;
       const stop = last.firstRow + last.rows;
       const whole = () => place().subarray((first - begin) * channels, (stop - begin) * channels);
-      const isWhole = first >= begin && stop <= end;
-      const parts = await this.decodeChunk(chunk, form, false, signal, memory, isWhole ? whole : undefined);
-      for (const part of parts) {
-        if (part.data.buffer === out?.buffer) continue;
-        const [wanted] = this.cut(part, begin, end, undefined);
-        if (wanted) place().set(wanted.data, (wanted.firstRow - begin) * channels);
+      if (first >= begin && stop <= end) {
+        await this.decodeChunk(chunk, form, false, signal, memory, whole);
+      } else {
+        await this.withBlock(chunk, form, signal, (block) => {
+          const [wanted] = this.cut(block, begin, end, undefined);
+          if (wanted) place().set(wanted.data, (wanted.firstRow - begin) * channels);
+        });
       }
     };
     for await (const { release } of this.ahead(this.chunks(begin, end, true), decode)) release();
@@ -245,10 +248,8 @@ export class BinceReader implements AsyncDisposable {
       const sizes = Float64Array.from(blocks.slice(chunk.first, chunk.end), (block) => block.bytes);
       try {
         const rows = { tensor, firstRow: first - begin, rows: stop - first };
-        await this.coder.decodeOnDevice(bytes, sizes, rows, {
-          firstBlock: chunk.first,
-          ...(signal ? { signal } : {}),
-        });
+        const options = { firstBlock: chunk.first, ...(signal ? { signal } : {}) };
+        await this.codingClock.time(() => this.coder.decodeOnDevice(bytes, sizes, rows, options));
       } catch (error) {
         if (!isDamage(error)) throw error;
         await onHost(chunk, memory); // tells which block, and what is wrong with it
@@ -279,7 +280,8 @@ export class BinceReader implements AsyncDisposable {
       const place = reuse ? (values: number) => roomFor(memory, form, values) : undefined;
       return this.decodeChunk(chunk, form, skipDamaged, options.signal, memory, place);
     };
-    for await (const { result, release } of this.ahead(this.chunks(begin, end, false), decode)) {
+    const most = reuse ? kReusedChunks : undefined;
+    for await (const { result, release } of this.ahead(this.chunks(begin, end, false), decode, most)) {
       for (const part of result) yield* this.cut(part, begin, end, batchRows);
       release();
     }
@@ -298,7 +300,8 @@ export class BinceReader implements AsyncDisposable {
     };
     const decode = (chunk: Chunk, memory: ChunkMemory) =>
       this.decodeChunk(chunk, form, note, options.signal, memory, (n) => roomFor(memory, form, n));
-    for await (const { release } of this.ahead(this.chunks(0, this.length, false), decode)) release();
+    const chunks = this.chunks(0, this.length, false);
+    for await (const { release } of this.ahead(chunks, decode, kReusedChunks)) release();
     bad.sort((a, b) => a.block - b.block);
     const { blocks, rows } = this.layout;
     return { ok: bad.length === 0 && !this.layout.recovery, blocks: blocks.length, rows, bad };
@@ -308,6 +311,8 @@ export class BinceReader implements AsyncDisposable {
   async close(): Promise<void> {
     const { file } = this;
     this.file = undefined;
+    if (this.kept) leaveChunk(this.kept.memory);
+    this.kept = undefined;
     await file?.close();
   }
 
@@ -353,35 +358,67 @@ export class BinceReader implements AsyncDisposable {
   }
 
   /**
-   * Results of `decode` for one chunk after the other, with the next chunks on their way meanwhile. A chunk's memory
-   * serves another one after `release`.
+   * Results of `decode` for one chunk after the other, with the next chunks on their way meanwhile, in at most `most`
+   * sets of memory. A chunk's memory serves another one after `release`.
    */
   private async *ahead<T>(
     chunks: Generator<Chunk, undefined, undefined>,
     decode: (chunk: Chunk, memory: ChunkMemory) => Promise<T>,
+    most = kChunksAhead + 1,
   ): AsyncGenerator<{ readonly result: T; release(): void }, void, undefined> {
-    const free: ChunkMemory[] = [];
+    const free: ChunkMemory[] = Array.from({ length: most }, () => ({}));
     const started: { promise: Promise<T>; memory: ChunkMemory }[] = [];
     const start = () => {
-      const chunk = chunks.next().value;
-      if (!chunk) return;
-      const memory = free.pop() ?? {};
-      const promise = decode(chunk, memory);
-      promise.catch(() => {});
-      started.push({ promise, memory });
+      while (started.length < kChunksAhead && free.length > 0) {
+        const chunk = chunks.next().value;
+        if (!chunk) return;
+        const memory = free.pop()!;
+        const promise = decode(chunk, memory);
+        promise.catch(() => {});
+        started.push({ promise, memory });
+      }
     };
     try {
-      for (let i = 0; i < kChunksAhead; i++) start();
-      for (let next = started.shift(); next; next = started.shift()) {
-        const { promise, memory } = next;
-        const result = await promise;
+      for (;;) {
         start();
-        yield { result, release: () => free.push(memory) };
+        const next = started.shift();
+        if (!next) return;
+        const result = await next.promise;
+        start();
+        yield { result, release: () => free.push(next.memory) };
       }
     } finally {
       // What was begun ends before the caller may close the file.
       await Promise.allSettled(started.map(({ promise }) => promise));
+      for (const memory of [...free, ...started.map((chunk) => chunk.memory)]) leaveChunk(memory);
     }
+  }
+
+  /** Rows of the block that was kept, if they all are in it. */
+  private keptRows(begin: number, end: number, form: RowForm): Rows | undefined {
+    if (this.kept?.form !== form) return undefined;
+    const { firstRow, rows, data } = this.kept.block;
+    if (begin < firstRow || end > firstRow + rows) return undefined;
+    const { channels } = this.header;
+    return data.slice((begin - firstRow) * channels, (end - firstRow) * channels);
+  }
+
+  /** Calls `use` at once with a decoded block: the one that was kept, or one that is kept from now on. */
+  private async withBlock(
+    chunk: Chunk,
+    form: RowForm,
+    signal: AbortSignal | undefined,
+    use: (block: Batch) => void,
+  ): Promise<void> {
+    const { kept } = this;
+    const { firstRow } = this.layout.blocks[chunk.first]!;
+    if (kept?.form === form && kept.block.firstRow === firstRow) return use(kept.block);
+    this.kept = undefined; // calls meanwhile get memory of their own
+    const memory = kept?.memory ?? {};
+    const place = (values: number) => roomFor(memory, form, values);
+    const [block] = await this.decodeChunk(chunk, form, false, signal, memory, place);
+    use(block!);
+    if (block!.data.length <= kMaxKeptValues) this.kept = { form, block: block!, memory };
   }
 
   /**
@@ -427,12 +464,15 @@ export class BinceReader implements AsyncDisposable {
     if (values > kMaxBlockValues) {
       throw new BinceError('BINCE_UNSUPPORTED', `block ${chunk.first}: its values do not fit one array`);
     }
-    const data = await this.coder.decode(bytes, {
+    const options = {
       firstBlock: chunk.first,
       as: form,
       ...(place ? { out: place(values) } : {}),
       ...(signal ? { signal } : {}),
-    });
+    };
+    const data = await this.codingClock.time(async () =>
+      values <= kSyncValues ? this.coder.decodeSync(bytes, options) : this.coder.decode(bytes, options),
+    );
     return { firstRow, rows, data };
   }
 
@@ -459,11 +499,13 @@ export class BinceReader implements AsyncDisposable {
   /** Coded bytes, in the chunk's memory where the source can fill it. */
   private async readCoded(offset: number, length: number, memory: ChunkMemory): Promise<Uint8Array> {
     const { source } = this;
-    if (!('readInto' in source)) return source.read(offset, length);
-    if (!memory.coded || memory.coded.length < length)
-      memory.coded = new Uint8Array(Math.ceil(1.25 * length));
+    if (!('readInto' in source)) return this.readingClock.time(() => source.read(offset, length));
+    if (!memory.coded || memory.coded.length < length) {
+      leaveMemory(memory.coded?.buffer);
+      memory.coded = new Uint8Array(takeMemory(Math.ceil(1.25 * length)));
+    }
     const bytes = memory.coded.subarray(0, length);
-    await source.readInto(bytes, offset);
+    await this.readingClock.time(() => source.readInto(bytes, offset));
     return bytes;
   }
 
@@ -484,8 +526,18 @@ export class BinceReader implements AsyncDisposable {
 
 /** Room for that many values in the chunk's memory. */
 function roomFor(memory: ChunkMemory, form: RowForm, values: number): Rows {
-  if (!memory.rows || memory.rows.length < values) memory.rows = preferLargePages(emptyRows(form, values));
+  const Kind = form === 'symbols' ? Int32Array : Float32Array;
+  if (!(memory.rows instanceof Kind && memory.rows.length >= values)) {
+    leaveMemory(memory.rows?.buffer);
+    memory.rows = new Kind(takeMemory(4 * values));
+  }
   return memory.rows.subarray(0, values);
+}
+
+/** Hands on the memory of a chunk that nobody looks at any more. */
+function leaveChunk(memory: ChunkMemory): void {
+  leaveMemory(memory.coded?.buffer);
+  leaveMemory(memory.rows?.buffer);
 }
 
 function isDamage(error: unknown): error is BinceError {
@@ -495,34 +547,4 @@ function isDamage(error: unknown): error is BinceError {
 function blockError(error: BinceError, block: number): BinceError {
   if (error instanceof DamagedFileError && error.block === block) return error;
   return new DamagedFileError('block', error.message.replace(/^block \d+: /, ''), { block, cause: error });
-}
-
-function describeFile(layout: Layout, bytes: number, path: string | undefined): BinceInfo {
-  const { header, blocks, rows, recovery } = layout;
-  const { json } = header;
-  const text = (value: JsonValue | undefined) => (typeof value === 'string' ? value : '');
-  const shape = json['shape'];
-  const metadata = json['metadata'];
-  const isShape = Array.isArray(shape) && shape.every(Number.isSafeInteger);
-  const isMetadata = typeof metadata === 'object' && metadata !== null && !Array.isArray(metadata);
-  return {
-    path,
-    bytes,
-    rows,
-    channels: header.channels,
-    blocks: blocks.length,
-    blockRows: header.blockRows,
-    coder: header.coder,
-    lanes: header.lanes,
-    dtype: header.dtype,
-    ...(isShape ? { shape: shape as number[] } : {}),
-    name: text(json['name']),
-    method: text(json['method']),
-    modelHash: modelHash(header),
-    headerBytes: header.bytes,
-    bitsPerRow: rows > 0 ? (8 * bytes) / rows : 0,
-    idealBitsPerRow: idealBits(header),
-    metadata: isMetadata ? (metadata as Record<string, JsonValue>) : {},
-    recovery,
-  };
 }

@@ -1,54 +1,24 @@
 /** Writes .bince files from streams of rows. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
-import { kMaxBlockValues } from '../decoder/block.js';
-import { DamagedFileError } from '../decoder/damage.js';
-import { type JsonValue, kCoders, kMaxBlockRows } from '../decoder/header.js';
-import { readLayout } from '../decoder/layout.js';
-import type { BlockPlace } from '../decoder/sections.js';
-import { run } from '../decoder/source.js';
 import { BinceError, describe, invalidArgument } from '../errors.js';
-import {
-  type BlockCoder,
-  chooseLanes,
-  crc32c,
-  type DeviceRows,
-  type EncodedBlocks,
-  preferLargePages,
-} from '../kernels/coding.js';
+import type { DeviceRows, EncodedBlocks } from '../kernels/coding.js';
 import { describe as describeKernels } from '../kernels/description.js';
 import { Tensor } from '../tensor/tensor.js';
-import { type Lanes, makeBlockCoder } from './block_format.js';
-import { AppendSink, type ByteSink, NewFileSink, StreamSink } from './byte_sink.js';
+import type { ByteSink } from './byte_sink.js';
 import { fileError } from './file_errors.js';
-import { fileSource } from './file_source.js';
-import { type CodecModel, checkMetadata, createModel, idealBits, modelHash } from './model.js';
+import { type CodecModel, idealBits } from './model.js';
 import { type Rows, rowError } from './row_check.js';
-import { type BlockRun, type Coding, headerBytes, indexAndTrailer } from './section_bytes.js';
+import { indexAndTrailer } from './section_bytes.js';
+import { leaveMemory, takeMemory } from './spare_memory.js';
+import { StageClock } from './stage_clock.js';
 import { checkTensor, readRows } from './tensor_rows.js';
+import { appendSession, newSession, type WriterOptions, type WriteSession } from './write_session.js';
 
 /** A batch that says how many channels it has, so that a model that does not fit is noticed. */
 export interface RowBatch {
   readonly data: Rows;
   readonly channels: number;
-}
-
-export interface WriterOptions {
-  /**
-   * Rows a block, 1 to 2^20: the unit of random access, of damage and of threads. Default 4096. A GPU codes a block
-   * by one warp: files for it want 64 to 256, where a block costs about 100 bytes.
-   */
-  readonly blockRows?: number;
-  /** rANS states a block; chosen by the model's bits a row unless given. The range coder has one. */
-  readonly lanes?: Lanes;
-  /** `rans` (default) or `range`. */
-  readonly coder?: 'rans' | 'range';
-  /** Goes into the file beside the model's own metadata. */
-  readonly metadata?: Readonly<Record<string, JsonValue>>;
-  /** Whether a file that is there already may be replaced. Default true. */
-  readonly overwrite?: boolean;
-  /** Aborts the writer: nothing stays. */
-  readonly signal?: AbortSignal;
 }
 
 export interface WriterStatistics {
@@ -61,15 +31,22 @@ export interface WriterStatistics {
   readonly idealBits: number;
   /** 8 times the bytes that this writer wrote, a row. */
   readonly bitsPerRow: number;
+  /**
+   * Seconds at work: quantising and coding rows, handing bytes to the file, and, when it is closed, waiting for the
+   * disk. Coding and writing overlap.
+   */
+  readonly seconds: { readonly coding: number; readonly writing: number; readonly syncing: number };
 }
 
-/** Values that are encoded at once: a few blocks for every thread, bounded in memory. */
+/** Values that are encoded at once: two blocks for every thread, bounded in memory. */
 const kThreadValues = 2 ** 22;
 const kMaxChunkValues = 2 ** 24;
 const kMaxChunkBlocks = 1024;
 /** Fewer values than this are gathered before they are encoded. */
 const kLeastValues = 2 ** 20;
 const kYieldValues = 2 ** 20;
+/** Chunks of one batch that are encoded or wait for their turn. */
+const kEncodesAhead = 2;
 
 /** Sections, in memory that serves again once they are stored, if it is given. */
 interface CodedChunk {
@@ -77,23 +54,10 @@ interface CodedChunk {
   readonly memory: Uint8Array | undefined;
 }
 
-/** What a session of writing begins with. */
-interface Session {
-  readonly sink: ByteSink;
-  readonly coding: Coding;
-  readonly blockRows: number;
-  readonly coder: BlockCoder;
-  readonly headerCrc: number;
-  /** Runs that are in the file already. */
-  readonly runs: BlockRun[];
-  readonly blocks: number;
-  /** File offset of the next byte. */
-  readonly offset: number;
-  /** The number of the first row to be written. */
-  readonly firstRow: number;
-  /** Whether the file ends with an index and a trailer for what is in it. */
-  readonly finished: boolean;
-  readonly signal: AbortSignal | undefined;
+/** Why there is none: some value cannot be coded, or anything else. */
+interface FailedChunk {
+  readonly error: unknown;
+  readonly isInvalidValue: boolean;
 }
 
 /**
@@ -108,9 +72,14 @@ interface Session {
  * it are kept, it and the rest of its batch are not: the writer can go on, be closed, or be aborted.
  */
 export class BinceWriter implements AsyncDisposable {
-  private readonly session: Session;
-  private readonly runs: BlockRun[];
+  private readonly session: WriteSession;
+  private readonly runs: WriteSession['runs'];
   private readonly chunkRows: number;
+  private readonly clocks = {
+    coding: new StageClock(),
+    writing: new StageClock(),
+    syncing: new StageClock(),
+  };
   /** Rows from which on whole blocks are encoded where the caller has them. */
   private readonly directRows: number;
   /** Memory for coded bytes that no chunk uses now, and how much of it a row may need. */
@@ -134,7 +103,7 @@ export class BinceWriter implements AsyncDisposable {
   private state: 'open' | 'closed' | 'aborted' | 'failed' = 'open';
   private failure: unknown;
 
-  private constructor(session: Session) {
+  private constructor(session: WriteSession) {
     this.session = session;
     this.runs = session.runs;
     this.offset = session.offset;
@@ -144,9 +113,17 @@ export class BinceWriter implements AsyncDisposable {
     const most = Math.min(kMaxChunkValues, kThreadValues * threads);
     const blocks = Math.min(kMaxChunkBlocks, Math.max(1, Math.floor(most / blockValues)));
     this.chunkRows = blocks * blockRows;
-    const least = Math.max(2 * threads, Math.ceil(kLeastValues / blockValues));
+    const least = Math.max(threads, Math.ceil(kLeastValues / blockValues));
     this.directRows = Math.min(blocks, least) * blockRows;
     this.codedRowBytes = (1.1 * idealBits(coding)) / 8;
+  }
+
+  /**
+   * Rows of a chunk that is encoded at once. Batches of so many rows, or of a multiple, are fastest: they are coded
+   * where they are, on all threads. Batches smaller than a block for every thread are copied first.
+   */
+  get batchRows(): number {
+    return this.chunkRows;
   }
 
   /** Begins a new file at a path, on a Node stream (which `close` ends, unless it is stdout) or in a sink. */
@@ -155,32 +132,9 @@ export class BinceWriter implements AsyncDisposable {
     model: CodecModel,
     options: WriterOptions = {},
   ): Promise<BinceWriter> {
-    const coding = createModel(model);
-    const { blockRows, coder, lanes } = checkOptions(coding, options);
-    options.signal?.throwIfAborted();
-    const json = {
-      name: coding.name,
-      method: coding.method,
-      model: modelHash(coding),
-      ...(coding.shape ? { shape: coding.shape } : {}),
-      metadata: { ...coding.metadata, ...checkMetadata(options.metadata ?? {}) },
-    };
-    const header = headerBytes(coding, { coder, lanes, blockRows, dtype: coding.dtype, json });
-    const sink = await openSink(target, options.overwrite ?? true);
-    const writer = new BinceWriter({
-      sink,
-      coding,
-      blockRows,
-      coder: makeBlockCoder({ ...coding, coder, lanes, blockRows, crc: header.crc }),
-      headerCrc: header.crc,
-      runs: [],
-      blocks: 0,
-      offset: 0,
-      firstRow: 0,
-      finished: false,
-      signal: options.signal,
-    });
-    await writer.guard(() => writer.put(header.bytes));
+    const { session, header } = await newSession(target, model, options);
+    const writer = new BinceWriter(session);
+    await writer.guard(() => writer.put(header));
     return writer;
   }
 
@@ -233,9 +187,10 @@ export class BinceWriter implements AsyncDisposable {
         const { headerCrc: crc, blockRows, finished } = this.session;
         const nothingNew = finished && this.blocksStored === 0;
         if (!nothingNew) await this.put(indexAndTrailer(this.runs, { crc, blockRows }, this.offset));
-        await this.session.sink.close();
+        await this.clocks.syncing.time(() => this.session.sink.close());
       });
       this.state = 'closed';
+      for (const memory of [this.pending, this.spare, ...this.spareCoded]) leaveMemory(memory?.buffer);
       return this.statistics;
     });
   }
@@ -258,6 +213,11 @@ export class BinceWriter implements AsyncDisposable {
       bytes: this.offset,
       idealBits: this.bits,
       bitsPerRow: this.rowsStored > 0 ? (8 * written) / this.rowsStored : 0,
+      seconds: {
+        coding: this.clocks.coding.seconds,
+        writing: this.clocks.writing.seconds,
+        syncing: this.clocks.syncing.seconds,
+      },
     };
   }
 
@@ -304,12 +264,12 @@ export class BinceWriter implements AsyncDisposable {
       this.assertOpen();
       const { direct, count } = this.next(end - row);
       const piece = rows.subarray(row * channels, (row + count) * channels);
-      const valid = await this.guard(() => (direct ? this.submitDirect(piece) : this.keep(piece)));
+      const { stored, valid } = await this.guard(() =>
+        direct ? this.encodeInPlace(piece) : this.keep(piece).then((valid) => ({ stored: valid, valid })),
+      );
       const good = Math.floor(valid / channels);
-      if (direct && valid < piece.length) {
-        await this.guard(() => this.keep(piece.subarray(0, good * channels)));
-      }
-      await this.yieldSometimes(piece.length);
+      if (stored < valid) await this.guard(() => this.keep(piece.subarray(stored, good * channels)));
+      if (!direct) await this.yieldSometimes(piece.length);
       const firstRow = this.session.firstRow + this.rowsTaken;
       this.rowsTaken += good;
       if (valid < piece.length) throw rowError(piece, valid, channels, firstRow);
@@ -343,17 +303,14 @@ export class BinceWriter implements AsyncDisposable {
    */
   private async submitOnDevice(rows: DeviceRows): Promise<boolean> {
     await this.submitPending();
-    const encoded = this.encode(rows).catch((error: unknown) => ({ error }));
+    const encoded = this.attempt(rows, this.blocksSubmitted);
     await this.tail;
     const chunk = await encoded;
     if ('error' in chunk) {
-      const { error } = chunk;
-      if (error instanceof BinceError && error.code === 'BINCE_INVALID_VALUE') return false;
-      throw error;
+      if (chunk.isInvalidValue) return false;
+      throw chunk.error;
     }
-    this.blocksSubmitted += chunk.blocks.sectionBytes.length;
-    this.tail = this.store(chunk);
-    this.tail.catch(() => {});
+    this.submit(chunk);
     return true;
   }
 
@@ -365,7 +322,7 @@ export class BinceWriter implements AsyncDisposable {
     if (left - toBlock >= this.directRows) {
       // First the block that was begun becomes whole; those before are then encoded on their own.
       if (begun > 0) return { direct: false, count: toBlock };
-      return { direct: true, count: Math.min(this.chunkRows, left - (left % blockRows)) };
+      return { direct: true, count: left - (left % blockRows) };
     }
     const most = Math.max(1, Math.floor(kYieldValues / coding.channels));
     return { direct: false, count: Math.min(left, most, this.chunkRows - this.pendingRows) };
@@ -401,46 +358,80 @@ export class BinceWriter implements AsyncDisposable {
   }
 
   /**
-   * Encodes whole blocks from the caller's memory, so it waits until that has been read. Returns how many of their
-   * values come before the first that cannot be coded; unless that is all of them, nothing of them is taken.
+   * Encodes whole blocks from the caller's memory, chunk by chunk, so it waits until all that has been read. Returns
+   * how many values come before the first that cannot be coded, and how many of those are in encoded chunks.
    */
-  private async submitDirect(rows: Rows): Promise<number> {
-    const { coder } = this.session;
+  private async encodeInPlace(rows: Rows): Promise<{ stored: number; valid: number }> {
     await this.submitPending();
-    if (rows instanceof Int32Array) {
-      const valid = coder.countValid(rows);
-      if (valid < rows.length) return valid;
-    }
-    // The failure waits as a value, so that it is not unseen while the chunk before is awaited.
-    const encoded = this.encode(rows).catch((error: unknown) => ({ error }));
-    await this.tail;
-    const chunk = await encoded;
-    if ('error' in chunk) {
-      const { error } = chunk;
-      if (error instanceof BinceError && error.code === 'BINCE_INVALID_VALUE') {
-        const valid = coder.countValid(rows);
-        if (valid < rows.length) return valid;
+    const { coder, coding, blockRows } = this.session;
+    const size = this.chunkRows * coding.channels;
+    const begun: { chunk: Promise<CodedChunk | FailedChunk>; piece: Rows }[] = [];
+    let next = 0;
+    const begin = () => {
+      while (begun.length < kEncodesAhead && next < rows.length) {
+        const piece = rows.subarray(next, next + size);
+        const ahead = begun.length * (this.chunkRows / blockRows);
+        begun.push({ chunk: this.attempt(piece, this.blocksSubmitted + ahead), piece });
+        next += piece.length;
       }
-      throw error;
+    };
+    let stored = 0;
+    try {
+      for (begin(); begun.length > 0; begin()) {
+        const { piece } = begun[0]!;
+        const chunk = await begun[0]!.chunk;
+        await this.tail;
+        if ('error' in chunk) {
+          const valid = chunk.isInvalidValue ? coder.countValid(piece) : piece.length;
+          if (valid < piece.length) return { stored, valid: stored + valid };
+          throw chunk.error;
+        }
+        this.assertOpen();
+        begun.shift();
+        this.submit(chunk);
+        stored += piece.length;
+      }
+      return { stored, valid: stored };
+    } finally {
+      // The caller's memory is read until these have ended.
+      await Promise.all(begun.map(({ chunk }) => chunk));
     }
+  }
+
+  /** An encoding whose failure waits as a value, so that it is not unseen while the chunk before is awaited. */
+  private async attempt(rows: Rows | DeviceRows, blocksBefore: number): Promise<CodedChunk | FailedChunk> {
+    const { coder } = this.session;
+    try {
+      const isInvalidValue = rows instanceof Int32Array && coder.countValid(rows) < rows.length;
+      return isInvalidValue ? { error: undefined, isInvalidValue } : await this.encode(rows, blocksBefore);
+    } catch (error) {
+      return {
+        error,
+        isInvalidValue: error instanceof BinceError && error.code === 'BINCE_INVALID_VALUE',
+      };
+    }
+  }
+
+  /** Stores an encoded chunk, once those before it are stored. */
+  private submit(chunk: CodedChunk): void {
     this.blocksSubmitted += chunk.blocks.sectionBytes.length;
     this.tail = this.store(chunk);
     this.tail.catch(() => {});
-    return rows.length;
   }
 
-  private async encode(rows: Rows | DeviceRows): Promise<CodedChunk> {
+  /** Encodes the blocks that come after `blocksBefore` of this writer's. */
+  private async encode(rows: Rows | DeviceRows, blocksBefore: number): Promise<CodedChunk> {
     const { signal, blocks: before, coder, coding, sink } = this.session;
     const count = 'tensor' in rows ? rows.rows : rows.length / coding.channels;
     const memory = sink.copies ? this.codedMemory(count) : undefined;
     const options = {
-      firstBlock: before + this.blocksSubmitted,
+      firstBlock: before + blocksBefore,
       ...(memory ? { out: memory } : {}),
       ...(signal ? { signal } : {}),
     };
-    const blocks = await ('tensor' in rows
-      ? coder.encodeOnDevice(rows, options)
-      : coder.encode(rows, options));
+    const blocks = await this.clocks.coding.time(() =>
+      'tensor' in rows ? coder.encodeOnDevice(rows, options) : coder.encode(rows, options),
+    );
     if (memory && blocks.bytes.buffer === memory.buffer) return { blocks, memory };
     this.codedRowBytes = Math.max(this.codedRowBytes, (1.1 * blocks.bytes.length) / count);
     return { blocks, memory: undefined };
@@ -450,7 +441,9 @@ export class BinceWriter implements AsyncDisposable {
   private codedMemory(rows: number): Uint8Array {
     const least = Math.ceil(this.codedRowBytes * rows + 256 * Math.ceil(rows / this.session.blockRows));
     const spare = this.spareCoded.pop();
-    return spare && spare.length >= least ? spare : new Uint8Array(least);
+    if (spare && spare.length >= least) return spare;
+    leaveMemory(spare?.buffer);
+    return new Uint8Array(takeMemory(least));
   }
 
   /**
@@ -477,7 +470,7 @@ export class BinceWriter implements AsyncDisposable {
     // Pages that are not touched cost nothing: beyond small arrays the whole chunk is cheaper than growing again.
     const wanted =
       length >= kLeastValues ? most : Math.min(most, Math.max(4 * (current?.length ?? 0), length));
-    const larger = preferLargePages(new Kind(wanted));
+    const larger = new Kind(takeMemory(4 * wanted));
     if (current && this.pendingRows > 0) larger.set(current);
     this.pending = larger;
   }
@@ -486,7 +479,7 @@ export class BinceWriter implements AsyncDisposable {
     if (this.pendingRows === 0) return;
     const { channels } = this.session.coding;
     const rows = this.pending!.subarray(0, this.pendingRows * channels);
-    const encoded = this.encode(rows);
+    const encoded = this.encode(rows, this.blocksSubmitted);
     this.blocksSubmitted += Math.ceil(this.pendingRows / this.session.blockRows);
     const before = this.tail;
     // Both are awaited together, so that neither rejects unseen.
@@ -514,84 +507,7 @@ export class BinceWriter implements AsyncDisposable {
 
   private async put(bytes: Uint8Array): Promise<void> {
     this.session.signal?.throwIfAborted();
-    await this.session.sink.write(bytes);
+    await this.clocks.writing.time(() => this.session.sink.write(bytes));
     this.offset += bytes.length;
   }
-}
-
-function checkOptions(
-  model: CodecModel,
-  options: WriterOptions,
-): { blockRows: number; coder: 'rans' | 'range'; lanes: Lanes } {
-  const { blockRows = 4096, coder = 'rans' } = options;
-  if (!Number.isInteger(blockRows) || blockRows < 1 || blockRows > kMaxBlockRows) {
-    invalidArgument('blockRows', `an integer from 1 to ${kMaxBlockRows}`, blockRows);
-  }
-  if (!kCoders.includes(coder)) invalidArgument('coder', kCoders.join(' or '), coder);
-  if (blockRows * model.channels > kMaxBlockValues) {
-    invalidArgument('blockRows', `at most ${kMaxBlockValues} values a block`, blockRows * model.channels);
-  }
-  const lanes = options.lanes ?? (coder === 'rans' ? chooseLanes(idealBits(model), blockRows) : 1);
-  if (![1, 2, 4, 8, 16, 32].includes(lanes)) invalidArgument('lanes', '1, 2, 4, 8, 16 or 32', lanes);
-  if (coder === 'range' && lanes !== 1) invalidArgument('lanes', '1 for the range coder', lanes);
-  return { blockRows, coder, lanes: lanes as Lanes };
-}
-
-async function openSink(
-  target: string | NodeJS.WritableStream | ByteSink,
-  overwrite: boolean,
-): Promise<ByteSink> {
-  if (typeof target === 'string') return NewFileSink.create(target, overwrite);
-  if (typeof target !== 'object' || target === null || !('write' in target)) {
-    invalidArgument('target', 'a path, a writable stream or a sink', target);
-  }
-  return 'abort' in target && 'close' in target
-    ? (target as ByteSink)
-    : new StreamSink(target as NodeJS.WritableStream);
-}
-
-async function appendSession(
-  path: string,
-  file: FileHandle,
-  options: { readonly signal?: AbortSignal; readonly recover?: boolean },
-): Promise<Session> {
-  const source = await fileSource(file, path);
-  const layout = await run(
-    readLayout(source.size, { recover: options.recover ?? false, checksum: crc32c }),
-    source,
-  );
-  const { header, blocks, end, recovery } = layout;
-  if (recovery && recovery.damagedBlocks.length > 0) {
-    throw new DamagedFileError('block', 'it is damaged, and rows after it would keep uncertain numbers', {
-      block: recovery.damagedBlocks[0]!,
-      hint: 'write the rows that can be read to a new file',
-    });
-  }
-  if (recovery) await file.truncate(end);
-  return {
-    sink: new AppendSink(path, file, end),
-    coding: header,
-    blockRows: header.blockRows,
-    coder: makeBlockCoder(header),
-    headerCrc: header.crc,
-    runs: runsOf(blocks),
-    blocks: blocks.length,
-    offset: end,
-    firstRow: layout.rows,
-    finished: recovery === undefined,
-    signal: options.signal,
-  };
-}
-
-/** Blocks of the index, joined where they touch. */
-function runsOf(blocks: readonly BlockPlace[]): BlockRun[] {
-  const runs: BlockRun[] = [];
-  let end = -1;
-  for (const { offset, rows, bytes } of blocks) {
-    if (offset !== end) runs.push({ offset, rows: [], bytes: [] });
-    runs.at(-1)!.rows.push(rows);
-    runs.at(-1)!.bytes.push(bytes);
-    end = offset + bytes;
-  }
-  return runs;
 }

@@ -3,6 +3,8 @@
  * headers are read. Memory is bounded by a batch, whatever the file's size.
  */
 import type { FileHandle } from 'node:fs/promises';
+import { leaveMemory, takeMemory } from '../codec/spare_memory.js';
+import { StageClock } from '../codec/stage_clock.js';
 import { BinceError, invalidArgument } from '../errors.js';
 import { bfloat16ToFloat32, float16ToFloat32 } from './half_floats.js';
 
@@ -36,6 +38,10 @@ export interface BatchOptions {
   /** End row, exclusive; by default the number of rows. */
   readonly to?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Use the same two arrays for all batches: each is then valid only until the next is asked for. Default false. */
+  readonly reuse?: boolean | undefined;
+  /** Let NaN and infinity through: the caller looks for them. Default false. */
+  readonly unchecked?: boolean | undefined;
 }
 
 const kBatchBytes = 4 << 20;
@@ -49,6 +55,7 @@ export class VectorFile {
   readonly dtype: VectorDtype;
   readonly #layout: RowLayout;
   readonly #file: FileHandle;
+  readonly #clock = new StageClock();
 
   constructor(path: string, file: FileHandle, layout: RowLayout) {
     this.path = path;
@@ -65,6 +72,11 @@ export class VectorFile {
     return this.rows * this.channels * dtypeBytes[this.dtype];
   }
 
+  /** Seconds that were spent on reading rows and making float32 of them. */
+  get readSeconds(): number {
+    return this.#clock.seconds;
+  }
+
   /**
    * Whole rows as float32, in order, each batch an array of its own. The next batch is read while the caller works
    * on this one. Throws BINCE_INVALID_VALUE with the row for NaN and infinity, BINCE_CORRUPT_DATA for a file that
@@ -79,34 +91,55 @@ export class VectorFile {
     if (!Number.isInteger(to) || to < from || to > this.rows)
       invalidArgument('to', `a row from ${from} to ${this.rows}`, to);
     if (!Number.isInteger(size) || size < 1) invalidArgument('rows', 'a positive integer', size);
-    let next = from < to ? this.#read(from, Math.min(to, from + size)) : undefined;
-    for (let row = from; next; row += size) {
-      let batch: Float32Array;
-      try {
-        options.signal?.throwIfAborted();
-        batch = await next;
-      } catch (error) {
-        await next.catch(() => undefined);
-        throw error;
-      }
-      const after = row + size;
-      next = after < to ? this.#read(after, Math.min(to, after + size)) : undefined;
+    const spare: ArrayBuffer[] = [];
+    const begin = (row: number) => {
+      const reading = this.#read(row, Math.min(to, row + size), options, spare.pop());
       // The read ahead may fail while the caller is busy: its failure is reported when it is awaited.
-      next?.catch(() => undefined);
-      yield batch;
+      reading.catch(() => undefined);
+      return reading;
+    };
+    let next = from < to ? begin(from) : undefined;
+    try {
+      for (let row = from; next; row += size) {
+        options.signal?.throwIfAborted();
+        const batch: Float32Array = await next;
+        next = row + size < to ? begin(row + size) : undefined;
+        yield batch;
+        if (options.reuse) spare.push(batch.buffer as ArrayBuffer);
+      }
+    } finally {
+      await next?.catch(() => undefined);
+      for (const memory of spare) leaveMemory(memory);
     }
   }
 
-  async #read(from: number, to: number): Promise<Float32Array> {
+  /** Throws BINCE_INVALID_VALUE for the first NaN or infinity in a batch that begins with row `from` of the file. */
+  check(batch: Float32Array, from: number): void {
+    checkFinite(batch, this.channels, from, this.path);
+  }
+
+  async #read(
+    from: number,
+    to: number,
+    options: BatchOptions,
+    memory: ArrayBuffer | undefined,
+  ): Promise<Float32Array> {
     const { channels, dtype, offset, prefixBytes } = this.#layout;
     const rowBytes = prefixBytes + channels * dtypeBytes[dtype];
-    const bytes = new Uint8Array((to - from) * rowBytes);
-    await readFully(this.#file, bytes, offset + from * rowBytes, this.path);
-    const values = prefixBytes
-      ? unprefixed(bytes, channels, from, this.path)
-      : toFloat32(bytes, dtype, this.path, from, channels);
-    checkFinite(values, channels, from, this.path);
-    return values;
+    const rows = to - from;
+    // Rows become float32 where they were read to; narrower ones are read to the end of the room for that.
+    const room = rows * Math.max(rowBytes, 4 * channels);
+    const fits = memory && memory.byteLength >= room;
+    const buffer = fits ? memory : options.reuse ? takeMemory(room) : new ArrayBuffer(room);
+    const bytes = new Uint8Array(buffer, room - rows * rowBytes, rows * rowBytes);
+    return await this.#clock.time(async () => {
+      await readFully(this.#file, bytes, offset + from * rowBytes, this.path);
+      const values = prefixBytes
+        ? unprefixed(bytes, channels, from, this.path)
+        : toFloat32(bytes, dtype, this.path, from, channels);
+      if (!options.unchecked) this.check(values, from);
+      return values;
+    });
   }
 
   async close(): Promise<void> {
@@ -133,37 +166,39 @@ export async function readFully(
   }
 }
 
+/** The values that `bytes` hold, as float32 from the beginning of their buffer on. */
 function toFloat32(bytes: Uint8Array, dtype: VectorDtype, path: string, from: number, channels: number) {
-  const { buffer } = bytes;
-  if (dtype === 'float32') return new Float32Array(buffer);
+  const { buffer, byteOffset } = bytes;
+  const count = bytes.length / dtypeBytes[dtype];
+  const out = new Float32Array(buffer, 0, count);
+  if (dtype === 'float32') return out;
   if (dtype === 'float64') {
-    const wide = new Float64Array(buffer);
-    const out = Float32Array.from(wide);
-    for (let i = 0; i < out.length; i++) {
-      if (Math.abs(out[i]!) === Number.POSITIVE_INFINITY && Number.isFinite(wide[i]!)) {
+    const wide = new Float64Array(buffer, byteOffset, count);
+    for (let i = 0; i < count; i++) {
+      const value = wide[i]!;
+      out[i] = value;
+      if (Math.abs(out[i]!) === Number.POSITIVE_INFINITY && Number.isFinite(value)) {
         const row = from + Math.floor(i / channels);
         throw new BinceError(
           'BINCE_INVALID_VALUE',
-          `${path}: row ${row}, channel ${i % channels}: ${wide[i]} is beyond float32`,
+          `${path}: row ${row}, channel ${i % channels}: ${value} is beyond float32`,
           { hint: 'scale the vectors down before compressing them' },
         );
       }
     }
     return out;
   }
-  const bits = new Uint16Array(buffer);
-  const out = new Float32Array(bits.length);
+  // Value i is written over values that were read before: those end at byte 2 * (count + i + 1) >= 4 * (i + 1).
+  const bits = new Uint16Array(buffer, byteOffset, count);
   if (dtype === 'float16') float16ToFloat32(bits, out);
   else bfloat16ToFloat32(bits, out);
   return out;
 }
 
-/** Drops the int32 before each float32 row, which must be the number of channels. */
+/** Drops the int32 before each float32 row, which must be the number of channels, by moving the rows together. */
 function unprefixed(bytes: Uint8Array, channels: number, from: number, path: string): Float32Array {
-  const words = new Int32Array(bytes.buffer);
-  const floats = new Float32Array(bytes.buffer);
+  const words = new Int32Array(bytes.buffer, 0, bytes.length / 4);
   const rows = words.length / (channels + 1);
-  const out = new Float32Array(rows * channels);
   for (let row = 0; row < rows; row++) {
     const start = row * (channels + 1);
     if (words[start] !== channels) {
@@ -173,9 +208,9 @@ function unprefixed(bytes: Uint8Array, channels: number, from: number, path: str
         { hint: 'all vectors of an .fvecs file must have the same length' },
       );
     }
-    out.set(floats.subarray(start + 1, start + 1 + channels), row * channels);
+    words.copyWithin(row * channels, start + 1, start + 1 + channels);
   }
-  return out;
+  return new Float32Array(bytes.buffer, 0, rows * channels);
 }
 
 /** Throws BINCE_INVALID_VALUE that names the first row with NaN or infinity. */

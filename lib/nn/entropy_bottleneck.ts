@@ -1,7 +1,7 @@
 /** The bottleneck with a factorised entropy model: a gain and a shift a channel, and a learned density for each. */
 import { factorizedBits } from '../autograd/index.js';
 import { type CodecModel, createModel, idealBits } from '../codec/model.js';
-import type { WriterOptions } from '../codec/writer.js';
+import type { WriterOptions } from '../codec/write_session.js';
 import { BinceError, describe, invalidArgument } from '../errors.js';
 import { tablesOf } from '../fit/fitted_model.js';
 import { countSymbols } from '../fit/quantizer.js';

@@ -213,6 +213,35 @@ describe('output', () => {
     expect(idealBitsPerRow).toBeGreaterThan(0.5 * bitsPerRow!);
   });
 
+  it('compress and decompress tell throughput and what the stages took', async () => {
+    for (const args of [
+      ['compress', at('x.npy'), '-m', at('model.safetensors'), '-o', at('y.bince')],
+      ['decompress', at('x.bince'), '-o', at('y.npy')],
+    ]) {
+      const { stdout } = await succeed(...args);
+      expect(stdout).toMatch(/^speed +[\d,.]+ rows\/s, [\d,.]+ Msymbol\/s, .+B\/s of values \(.+ s\)$/m);
+      const stage = '[\\d.]+ m?s \\(\\d+%\\)';
+      expect(stdout).toMatch(
+        new RegExp(
+          `^at work +reading ${stage}, coding ${stage}, writing ${stage}, syncing ${stage}; stages overlap$`,
+          'm',
+        ),
+      );
+      const [line] = jsonLines((await succeed(...args, '--json')).stdout);
+      const { seconds, rowsPerSecond, symbolsPerSecond, bytesPerSecond } = line as Record<string, number>;
+      expect(rowsPerSecond! * seconds!).toBeCloseTo(kRows, 3);
+      expect(symbolsPerSecond! * seconds!).toBeCloseTo(kRows * kChannels, 3);
+      expect(bytesPerSecond! * seconds!).toBeCloseTo(4 * kRows * kChannels, 3);
+      const stages = line!['stages'] as Record<string, { seconds: number; share: number }>;
+      expect(Object.keys(stages)).toEqual(['reading', 'coding', 'writing', 'syncing']);
+      for (const stage of Object.values(stages)) {
+        expect(stage.seconds).toBeGreaterThan(0);
+        expect(stage.seconds).toBeLessThan(seconds!);
+        expect(stage.share).toBeCloseTo(stage.seconds / seconds!, 9);
+      }
+    }
+  });
+
   it.each([
     ['doctor'],
     ['inspect', at('x.bince')],

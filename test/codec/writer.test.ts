@@ -276,6 +276,46 @@ describe('BinceWriter', () => {
     expect(Buffer.compare(await readFile(pieces), whole)).toBe(0);
   });
 
+  it('names the bad row of the second chunk while the third waits', async () => {
+    const channels = 256;
+    const model = randomModel(33, channels);
+    const sink = new MemorySink();
+    const writer = await BinceWriter.create(sink, model, { blockRows: 64 });
+    const chunk = writer.batchRows;
+    const one = gridRows(model, 64);
+    const batch = new Float32Array((2 * chunk + 640) * channels);
+    for (let at = 0; at < batch.length; at += one.length) batch.set(one.subarray(0, batch.length - at), at);
+    const row = chunk + 129;
+    batch[row * channels + 3] = Number.NaN;
+    await expect(writer.write(batch)).rejects.toThrow(
+      new RegExp(`^row ${row}, channel 3: expected a finite`),
+    );
+    await writer.write(one);
+    const { rows, seconds } = await writer.close();
+    expect(rows).toBe(row + 64);
+    expect(seconds.coding).toBeGreaterThan(0);
+    expect(seconds.writing).toBeGreaterThan(0);
+    expect(seconds.syncing).toBeGreaterThanOrEqual(0);
+    const reader = await BinceReader.open(sink.bytes);
+    expect(await reader.rows(row - 1, row + 2)).toEqual(
+      Float32Array.from([...one.subarray(0, channels), ...one.subarray(0, 2 * channels)]),
+    );
+    expect((await reader.verify()).ok).toBe(true);
+  });
+
+  it('is aborted while a batch is being encoded', async () => {
+    const model = randomModel(34, 256);
+    const sink = new MemorySink();
+    const writer = await BinceWriter.create(sink, model, { blockRows: 64 });
+    const call = writer.write(new Float32Array(3 * writer.batchRows * 256));
+    const [outcome] = await Promise.allSettled([call, writer.abort()]);
+    expect(outcome).toMatchObject({
+      status: 'rejected',
+      reason: { message: 'the writer is aborted already' },
+    });
+    expect(sink.ended).toBe('aborted');
+  });
+
   it('writes thousands of blocks', async () => {
     const rows = gridRows(kModel, 5000);
     const bytes = await fileOf(kModel, rows, { blockRows: 2 });

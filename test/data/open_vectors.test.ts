@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { float32ToFloat16 } from '../../lib/data/half_floats.js';
 import { type BatchOptions, type OpenVectorsOptions, openVectors } from '../../lib/data/index.js';
 import { BinceError } from '../../lib/errors.js';
 import {
@@ -27,6 +28,11 @@ async function readAll(path: string, options?: BatchOptions, open?: OpenVectorsO
   } finally {
     await file.close();
   }
+}
+
+/** The float32 of the upper half of its bits. */
+function floatOfTop(word: number): number {
+  return new Float32Array(Uint32Array.of(word & 0xffff0000).buffer)[0]!;
 }
 
 function put(bytes: Uint8Array, extension = 'npy'): string {
@@ -97,6 +103,46 @@ describe('reading', () => {
     const { file, values: read } = await readAll(writeFvecs(fresh('fvecs'), values, 5), { rows: 2 });
     expect(file).toMatchObject({ rows: 3, channels: 5 });
     expect(read).toEqual(values);
+  });
+
+  it('batches in two arrays when asked to, of every type', async () => {
+    const values = Float32Array.from(normalRows(3 * 101, 4), (x) => Math.round(8 * x) / 8); // exact in all types
+    const raw = (descr: string) => `{'descr': '${descr}', 'fortran_order': False, 'shape': (101, 3), }`;
+    const halves = new Uint16Array(values.length);
+    float32ToFloat16(values, halves);
+    const words = new Uint32Array(values.buffer);
+    const brains = Uint16Array.from(words, (word) => word >>> 16);
+    const safe = { x: { dtype: 'BF16', shape: [101, 3], data: bytesOf(brains) } };
+    for (const path of [
+      writeNpy(fresh('npy'), values, 3),
+      put(npyBytes(raw('<f2'), bytesOf(halves))),
+      put(npyBytes(raw('<f8'), bytesOf(Float64Array.from(values)))),
+      writeSafetensors(fresh('safetensors'), safe),
+      writeFvecs(fresh('fvecs'), values, 3),
+    ]) {
+      const expected = path.endsWith('safetensors') ? Float32Array.from(words, floatOfTop) : values;
+      const file = await openVectors(path);
+      const memories = new Set<ArrayBufferLike>();
+      let row = 2;
+      for await (const batch of file.batches({ rows: 7, from: 2, reuse: true })) {
+        expect(batch).toEqual(expected.subarray(3 * row, 3 * Math.min(101, row + 7)));
+        memories.add(batch.buffer);
+        row += batch.length / 3;
+      }
+      expect(row).toBe(101);
+      expect(memories.size).toBe(2);
+      expect(file.readSeconds).toBeGreaterThan(0);
+      await file.close();
+    }
+  });
+
+  it('leaves NaN to a caller who looks for it', async () => {
+    const values = normalRows(12, 5);
+    values[7] = Number.NaN;
+    const { file, values: read } = await readAll(writeNpy(fresh('npy'), values, 3), { unchecked: true });
+    expect(read).toEqual(values);
+    expect(() => file.check(values.subarray(0, 6), 100)).not.toThrow();
+    expect(() => file.check(values.subarray(6), 100)).toThrow(/row 100, channel 1 is NaN/);
   });
 
   it.each([1, 2, 3, 6, 7, 100])('batches of %i rows, of a part', async (rows) => {
