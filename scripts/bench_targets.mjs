@@ -1,5 +1,5 @@
-// What a benchmark's case must reach, and the README's table of it.
-//   node scripts/bench_targets.mjs FILE...      fills the table of README.md from these JSON files of `npm run bench`
+// What a benchmark's case must reach, and the table of it in bench/README.md.
+//   node scripts/bench_targets.mjs FILE...      fills the table of bench/README.md from these JSON files of `npm run bench`
 //
 // A case may have target: { atLeast | atMost: number, of: 'ratio' | 'ours' }, of its ratio to the peer or of its own
 // median.
@@ -28,7 +28,7 @@ export function targetText({ target, unit }) {
   return `${sign} ${figure(bound)} ${target.of === 'ratio' ? 'x' : unit}`;
 }
 
-/** Rows of the README: every case that has a target, with its figure. */
+/** Every case that has a target, with its figure. */
 function tableOf(results) {
   const rows = Object.values(results)
     .flat()
@@ -49,18 +49,18 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     process.exit(2);
   }
   const results = Object.assign({}, ...files.map((file) => JSON.parse(readFileSync(file, 'utf8')).results));
-  const readme = `${root}README.md`;
+  const readme = `${root}bench/README.md`;
   const [begin, end] = ['<!-- targets -->', '<!-- end of targets -->'];
   const text = readFileSync(readme, 'utf8');
   const from = text.indexOf(begin);
   const to = text.indexOf(end);
   if (from < 0 || to < from) {
-    console.error(`error: README.md has no place between '${begin}' and '${end}'`);
+    console.error(`error: bench/README.md has no place between '${begin}' and '${end}'`);
     process.exit(1);
   }
   writeFileSync(readme, `${text.slice(0, from + begin.length)}\n${tableOf(results)}\n${text.slice(to)}`);
   console.log(
-    `README.md: ${
+    `bench/README.md: ${
       Object.values(results)
         .flat()
         .filter((result) => result.target).length
