@@ -119,7 +119,7 @@ async function compare(shape, pass, rounds, peer, log) {
     case: `${shape.name}, ${pass}, ${backend}, ${threads} threads`,
     unit: 'ms',
     ours: spread(ours),
-    target: 1,
+    target: { atLeast: 1, of: 'ratio' },
     note: `${(shape.flops / spread(ours).median / 1e6).toFixed(0)} GFLOP/s`,
   };
   if (peer) {
