@@ -102,7 +102,7 @@ __global__ void __launch_bounds__(32 * kWarps, 16)
       if (of.floored != of.floored) note_offence(report, Offence::kNetwork, c);
       if (args.likelihood) args.likelihood[at] = of.floored;
       if (args.values) args.values[at] = v;
-      of_row += static_cast<double>(of.bits);
+      of_row += static_cast<double>(bits_of<L>(of));
       if (!kBackward) continue;
       float dlogit[1][2], dpoints[1][2];
       const float dlikelihood = element_cotangent(args, at, n, report);

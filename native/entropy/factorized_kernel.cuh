@@ -86,7 +86,7 @@ __device__ __forceinline__ float run_element(const FactorizedArgs& args, const F
   if (of.floored != of.floored) note_offence(report, Offence::kNetwork, c);
   if (args.likelihood) args.likelihood[at] = of.floored;
   if (args.values) args.values[at] = v;
-  if (!kBackward) return of.bits;
+  if (!kBackward) return bits_of<L>(of);
 
   float dlogit[1][2], dpoints[1][2];
   const float gradient = likelihood_cotangent<L>(of.raw, of.floored, floor, dbits, dlikelihood);
@@ -96,7 +96,7 @@ __device__ __forceinline__ float run_element(const FactorizedArgs& args, const F
   if (args.dx) args.dx[at] = dvalue * channel.gain;
   sums->dlog_gain = fmaf(dvalue, y, sums->dlog_gain);
   sums->dvalue += dvalue;
-  return of.bits;
+  return bits_of<L>(of);
 }
 
 // Leaves the bits of rows in their places: in the rows layout the warp's sum, in the inner layout those of

@@ -16,8 +16,9 @@
 
 namespace bince {
 
-constexpr int64_t kTilePoints = 16;   // points in flight between memory and the network
-constexpr int64_t kLeastChunk = 256;  // points
+constexpr int64_t kTilePoints = 24;   // whole pairs of noise's blocks of four rows, whole steps of kRows
+constexpr int64_t kAhead = 8;         // rows between those worked on and those fetched meanwhile
+constexpr int64_t kLeastChunk = 264;  // points
 constexpr int64_t kMostChunks = 64;
 
 // Where everything lies in the workspace.
@@ -109,30 +110,52 @@ static void prepare_group(void* argument, int64_t group, int) {
   }
 }
 
-// kTilePoints points of one group, a row of lanes each.
+// Buffers of one tile, a row of lanes a point: noise, and tensors whose points are not rows of channels.
 template <class L>
-struct alignas(64) FactorizedTile {
-  float scaled[kTilePoints * L::kLanes];  // y
-  float value[kTilePoints * L::kLanes];   // v
+struct alignas(64) TileBuffers {
+  float noise[(kTilePoints + 8) * L::kLanes];  // from a multiple of four rows on
+  float x[kTilePoints * L::kLanes];
   float dlikelihood[kTilePoints * L::kLanes];
   float likelihood[kTilePoints * L::kLanes];
-  float bits[kTilePoints * L::kLanes];
-  float dvalue[kTilePoints * L::kLanes];
-  float dbits[kTilePoints];
+  float values[kTilePoints * L::kLanes];
+  float dx[kTilePoints * L::kLanes];
+  float dbits_per_row[kTilePoints];
 };
 
-// Reads (or writes) one tile of a tensor of x's shape.
+// One tile as the arithmetic sees it: point r of a tensor lies at r * stride.  Null: absent.
+template <class L>
+struct Tile {
+  using V = typename L::V;
+  typename L::Mask mask;  // of the lanes that are channels
+  V gain, shift, median, floor, dbits;
+  bool round, scale_gradients;
+  int64_t stride;
+  int64_t x_stride;  // x is widened in the buffers where it is bfloat16
+  int64_t ahead;     // from a point to the one that is fetched meanwhile
+  const float* x;
+  const float* dlikelihood;
+  const float* noise;  // stride kLanes
+  const float* dbits_per_row;
+  float* likelihood;
+  float* values;
+  float* dx;
+  float* point_bits;
+};
+
+// What is gathered over the points of a tile.  The likelihoods' product stands for the sum of their
+// logarithms, of which a tile then needs one; mantissas from 3/4 to 3/2 cannot overflow in so few factors.
+template <class L>
+struct TileSums {
+  typename L::V mantissa, exponent;  // of the product
+  typename L::V suspect;             // NaN in lanes that met something not finite, else 0
+};
+
+// Reads (or writes) one tile of a tensor of x's shape whose points are not rows of channels.
 template <class L>
 static inline void load_tile(const FactorizedPlan<L>& plan, int64_t group, int64_t point, int64_t count,
                              const float* tensor, float* tile) {
   const FactorizedArgs& args = *plan.args;
   const int64_t c0 = group * L::kLanes, lanes = lanes_of(plan, group);
-  if (args.I == 1) {
-    const auto mask = L::mask(lanes);
-    for (int64_t r = 0; r < count; ++r)
-      L::store(tile + r * L::kLanes, L::load(tensor + (point + r) * args.C + c0, mask));
-    return;
-  }
   for (int64_t lane = 0; lane < L::kLanes; ++lane)
     for (int64_t r = 0; r < count; ++r) {
       const int64_t n = (point + r) / args.I, i = (point + r) % args.I;
@@ -140,12 +163,11 @@ static inline void load_tile(const FactorizedPlan<L>& plan, int64_t group, int64
     }
 }
 
-// x's tile, widened where it is bfloat16.
+// The same of x where it is bfloat16, in either layout.
 template <class L>
-static inline void load_x(const FactorizedPlan<L>& plan, int64_t group, int64_t point, int64_t count,
-                          float* tile) {
+static inline void widen_tile(const FactorizedPlan<L>& plan, int64_t group, int64_t point, int64_t count,
+                              float* tile) {
   const FactorizedArgs& args = *plan.args;
-  if (args.x) return load_tile(plan, group, point, count, args.x, tile);
   const int64_t c0 = group * L::kLanes, lanes = lanes_of(plan, group);
   for (int64_t r = 0; r < count; ++r) {
     const int64_t n = (point + r) / args.I, i = (point + r) % args.I;
@@ -159,12 +181,6 @@ static inline void store_tile(const FactorizedPlan<L>& plan, int64_t group, int6
                               const float* tile, float* tensor) {
   const FactorizedArgs& args = *plan.args;
   const int64_t c0 = group * L::kLanes, lanes = lanes_of(plan, group);
-  if (args.I == 1) {
-    const auto mask = L::mask(lanes);
-    for (int64_t r = 0; r < count; ++r)
-      L::store(tensor + (point + r) * args.C + c0, L::load(tile + r * L::kLanes), mask);
-    return;
-  }
   for (int64_t lane = 0; lane < lanes; ++lane)
     for (int64_t r = 0; r < count; ++r) {
       const int64_t n = (point + r) / args.I, i = (point + r) % args.I;
@@ -172,134 +188,185 @@ static inline void store_tile(const FactorizedPlan<L>& plan, int64_t group, int6
     }
 }
 
-// x -> y -> v.  True when a value is not finite.
+// The noise of a tile's points; returns where that of the first one lies.
 template <class L>
-static inline bool make_values(const FactorizedPlan<L>& plan, int64_t group, int64_t point, int64_t count,
-                               FactorizedTile<L>* tile) {
-  using V = typename L::V;
+static inline const float* make_noise(const FactorizedPlan<L>& plan, int64_t group, int64_t point,
+                                      int64_t count, float* noise) {
+  using U = typename L::U;
   const FactorizedArgs& args = *plan.args;
-  const int64_t c0 = group * L::kLanes;
-  const auto mask = L::mask(lanes_of(plan, group));
-  const V gain = L::load(plan.gains + c0);
-  const V shift = args.shift ? L::load(args.shift + c0, mask) : L::set(0.0f);
-  const V median = args.medians ? L::load(args.medians + c0, mask) : L::set(0.0f);
-  const typename L::U channels = L::uadd(L::uset(static_cast<uint32_t>(c0)), L::lane_index());
-  const typename L::U columns = L::umul(channels, L::uset(static_cast<uint32_t>(args.I)));
-  V noise[4];
-  uint64_t block = ~uint64_t{0};
-  bool broken = false;
-  load_x(plan, group, point, count, tile->scaled);
-  for (int64_t r = 0; r < count; ++r) {
-    const V y = L::mul(L::sub(L::load(tile->scaled + r * L::kLanes), shift), gain);
-    V v = y;
-    if (args.quantize == BINCE_QUANTIZE_NOISE) {
-      const int64_t n = args.I == 1 ? point + r : (point + r) / args.I, i = point + r - n * args.I;
-      const uint64_t row = args.first_row + static_cast<uint64_t>(n);
-      if (args.I > 1 || row / 4 != block) {
-        block = row / 4;
-        lane_noise<L>(args.seed, block, L::uadd(columns, L::uset(static_cast<uint32_t>(i))), noise);
-      }
-      v = L::add(y, noise[row % 4]);
-    } else if (args.quantize == BINCE_QUANTIZE_ROUND) {
-      v = L::add(L::round_even(L::sub(y, median)), median);
+  const U channels = L::uadd(L::uset(static_cast<uint32_t>(group * L::kLanes)), L::lane_index());
+  if (args.I == 1) {
+    typename L::V eight[8];
+    const uint64_t row = args.first_row + static_cast<uint64_t>(point);
+    const int64_t skip = static_cast<int64_t>(row % 4);
+    for (int64_t r = 0; r < skip + count; r += 8) {
+      lane_noise<L, 2>(args.seed, row / 4 + static_cast<uint64_t>(r / 4), channels, eight);
+      for (int k = 0; k < 8; ++k) L::store(noise + (r + k) * L::kLanes, eight[k]);
     }
-    broken |= L::any_not_finite(v, mask);
-    L::store(tile->scaled + r * L::kLanes, y);
-    L::store(tile->value + r * L::kLanes, v);
+    return noise + skip * L::kLanes;
   }
-  return broken;
+  typename L::V four[4];
+  const U columns = L::umul(channels, L::uset(static_cast<uint32_t>(args.I)));
+  for (int64_t r = 0; r < count; ++r) {
+    const int64_t n = (point + r) / args.I, i = (point + r) % args.I;
+    const uint64_t row = args.first_row + static_cast<uint64_t>(n);
+    lane_noise<L, 1>(args.seed, row / 4, L::uadd(columns, L::uset(static_cast<uint32_t>(i))), four);
+    L::store(noise + r * L::kLanes, four[row % 4]);
+  }
+  return noise;
 }
 
-// Likelihood and bits of R points, and where d is given the gradients: d [P], tile->dvalue.
-template <class L, bool kDefault, int R>
-static inline void evaluate_points(const FactorizedArgs& args, const typename L::V* p,
-                                   FactorizedTile<L>* tile, int64_t r0, typename L::V* d) {
+// x -> y -> v of point r.
+template <class L>
+BINCE_INLINE typename L::V value_of(const Tile<L>& tile, int64_t r, typename L::V* y) {
   using V = typename L::V;
-  V at[1][2 * R], logit[1][2 * R], dlogit[1][2 * R], dat[1][2 * R];
-  const V half = L::set(0.5f), floor = L::set(static_cast<float>(args.floor));
+  *y = L::mul(L::sub(L::load(tile.x + r * tile.x_stride, tile.mask), tile.shift), tile.gain);
+  __builtin_prefetch(tile.x + r * tile.x_stride + tile.ahead, 0);
+  if (tile.dx) __builtin_prefetch(tile.dx + r * tile.stride + tile.ahead, 1);
+  V v = *y;
+  if (tile.noise) v = L::add(v, L::load(tile.noise + r * L::kLanes));
+  if (tile.round) v = L::add(L::round_even(L::sub(v, tile.median)), tile.median);
+  if (tile.values) L::store(tile.values + r * tile.stride, v, tile.mask);
+  return v;
+}
+
+// The cotangent of the likelihood of point r.
+template <class L>
+BINCE_INLINE typename L::V cotangent_of(const Tile<L>& tile, int64_t r, const Likelihood<L>& of) {
+  using V = typename L::V;
+  V dbits = tile.dbits, dlikelihood = L::set(0.0f);
+  if (tile.dbits_per_row) dbits = L::add(dbits, L::set(tile.dbits_per_row[r]));
+  if (tile.dlikelihood) dlikelihood = L::load(tile.dlikelihood + r * tile.stride, tile.mask);
+  return likelihood_cotangent<L>(of.raw, of.floored, tile.floor, dbits, dlikelihood);
+}
+
+// R points from r0 on: values, network, outputs; backward adds their gradients to d [P + 2].
+template <class L, bool kDefault, bool kBackward, int R>
+BINCE_INLINE void evaluate_points(const Widths& w, const typename L::V* p, const Tile<L>& tile, int64_t r0,
+                                  TileSums<L>* sums, typename L::V* d) {
+  using V = typename L::V;
+  V y[R], at[1][2 * R], logit[1][2 * R], dlogit[1][2 * R], dat[1][2 * R];
+  const V half = L::set(0.5f), zero = L::set(0.0f);
   for (int r = 0; r < R; ++r) {
-    const V v = L::clamp_magnitude(L::load(tile->value + (r0 + r) * L::kLanes), L::set(kLargestValue));
-    at[0][2 * r] = L::sub(v, half);
-    at[0][2 * r + 1] = L::add(v, half);
+    const V v = value_of<L>(tile, r0 + r, &y[r]);
+    sums->suspect = L::fma(v, zero, sums->suspect);
+    const V held = L::clamp_magnitude(v, L::set(kLargestValue));
+    at[0][2 * r] = L::sub(held, half);
+    at[0][2 * r + 1] = L::add(held, half);
   }
   NetworkTrace<L, kDefault, 2 * R> trace;
-  network_forward<L, kDefault, 2 * R>(args.widths, p, at, &trace, logit);
+  network_forward<L, kDefault, 2 * R>(w, p, at, &trace, logit);
   for (int r = 0; r < R; ++r) {
-    const int64_t place = (r0 + r) * L::kLanes;
-    const Likelihood<L> of = likelihood_of<L>(logit[0][2 * r], logit[0][2 * r + 1], floor);
-    L::store(tile->likelihood + place, of.floored);
-    L::store(tile->bits + place, of.bits);
-    if (!d) continue;
-    const V gradient = likelihood_cotangent<L>(of.raw, of.floored, floor, L::set(tile->dbits[r0 + r]),
-                                               L::load(tile->dlikelihood + place));
-    likelihood_backward<L>(of, gradient, &dlogit[0][2 * r], &dlogit[0][2 * r + 1]);
+    const Likelihood<L> of = likelihood_of<L>(logit[0][2 * r], logit[0][2 * r + 1], tile.floor);
+    sums->suspect = L::fma(of.floored, zero, sums->suspect);
+    V mantissa, exponent;
+    L::split(of.floored, &mantissa, &exponent);
+    sums->mantissa = L::mul(sums->mantissa, mantissa);
+    sums->exponent = L::add(sums->exponent, exponent);
+    if (tile.likelihood) L::store(tile.likelihood + (r0 + r) * tile.stride, of.floored, tile.mask);
+    if (tile.point_bits) tile.point_bits[r0 + r] = L::horizontal_sum(L::keep(bits_of<L>(of), tile.mask));
+    if (kBackward)
+      likelihood_backward<L>(of, cotangent_of<L>(tile, r0 + r, of), &dlogit[0][2 * r], &dlogit[0][2 * r + 1]);
   }
-  if (!d) return;
-  network_backward<L, kDefault, 2 * R>(args.widths, p, at, trace, dlogit, d, dat);
-  for (int r = 0; r < R; ++r)
-    L::store(tile->dvalue + (r0 + r) * L::kLanes, L::add(dat[0][2 * r], dat[0][2 * r + 1]));
+  if (!kBackward) return;
+  network_backward<L, kDefault, 2 * R>(w, p, at, trace, dlogit, d, dat);
+  for (int r = 0; r < R; ++r) {
+    const V dvalue = L::add(dat[0][2 * r], dat[0][2 * r + 1]);
+    if (tile.dlikelihood) sums->suspect = L::fma(dvalue, zero, sums->suspect);
+    if (tile.dx) L::store(tile.dx + (r0 + r) * tile.stride, L::mul(dvalue, tile.gain), tile.mask);
+    if (!tile.scale_gradients) continue;
+    d[w.parameters] = L::fma(dvalue, y[r], d[w.parameters]);
+    d[w.parameters + 1] = L::add(d[w.parameters + 1], dvalue);
+  }
 }
 
-// One tile: values, network, outputs.  Adds to d [P + 2] and bits.  True when something is not finite.
-template <class L, bool kDefault, int R>
-static inline bool run_tile(const FactorizedPlan<L>& plan, int64_t group, int64_t point, int64_t count,
-                            FactorizedTile<L>* tile, typename L::V* d, typename L::Sum* bits) {
-  using V = typename L::V;
+// What all tiles of a task have in common.
+template <class L>
+static inline Tile<L> start_tiles(const FactorizedPlan<L>& plan, int64_t group) {
   const FactorizedArgs& args = *plan.args;
-  const auto mask = L::mask(lanes_of(plan, group));
-  if (make_values(plan, group, point, count, tile)) return true;
-  const V* p = reinterpret_cast<const V*>(plan.effective + group * plan.parameters() * L::kLanes);
-  const int64_t padded = (count + R - 1) / R * R;  // points beyond count: value 0, no cotangent
-  for (int64_t r = 0; r < padded; ++r) {
-    const bool real = r < count;
-    if (!real) L::store(tile->value + r * L::kLanes, L::set(0.0f));
-    if (!args.dlikelihood || !real) L::store(tile->dlikelihood + r * L::kLanes, L::set(0.0f));
-    const float of_row = args.dbits_per_row && real ? args.dbits_per_row[(point + r) / args.I] : 0.0f;
-    tile->dbits[r] = real ? static_cast<float>(args.dbits) + of_row : 0.0f;
-  }
-  if (args.dlikelihood) load_tile(plan, group, point, count, args.dlikelihood, tile->dlikelihood);
-  for (int64_t r = 0; r < padded; r += R) evaluate_points<L, kDefault, R>(args, p, tile, r, d);
-  bool broken = false;
-  for (int64_t r = 0; r < count; ++r) {
-    const V kept = L::keep(L::load(tile->bits + r * L::kLanes), mask);
-    L::sum_add(bits, kept);
-    broken |= L::any_not_finite(L::load(tile->likelihood + r * L::kLanes), mask);
-    if (plan.point_bits) plan.point_bits[group * plan.points + point + r] = L::horizontal_sum(kept);
-  }
-  if (args.likelihood) store_tile(plan, group, point, count, tile->likelihood, args.likelihood);
-  if (args.values) store_tile(plan, group, point, count, tile->value, args.values);
-  if (!d) return broken;
-  const V gain = L::load(plan.gains + group * L::kLanes);
-  for (int64_t r = 0; r < count; ++r) {
-    const V dvalue = L::load(tile->dvalue + r * L::kLanes);
-    V* dlog_gain = d + plan.parameters();
-    dlog_gain[0] = L::fma(dvalue, L::load(tile->scaled + r * L::kLanes), dlog_gain[0]);
-    dlog_gain[1] = L::add(dlog_gain[1], dvalue);
-    L::store(tile->dvalue + r * L::kLanes, L::mul(dvalue, gain));
-    broken |= args.dlikelihood && L::any_not_finite(dvalue, mask);
-  }
-  if (args.dx) store_tile(plan, group, point, count, tile->dvalue, args.dx);
-  return broken;
+  const int64_t c0 = group * L::kLanes;
+  Tile<L> tile = {};
+  tile.mask = L::mask(lanes_of(plan, group));
+  tile.gain = L::load(plan.gains + c0);
+  tile.shift = args.shift ? L::load(args.shift + c0, tile.mask) : L::set(0.0f);
+  tile.median = args.medians ? L::load(args.medians + c0, tile.mask) : L::set(0.0f);
+  tile.floor = L::set(static_cast<float>(args.floor));
+  tile.dbits = L::set(static_cast<float>(args.dbits));
+  tile.round = args.quantize == BINCE_QUANTIZE_ROUND;
+  tile.scale_gradients = args.dlog_gain || args.dshift;
+  return tile;
 }
 
-template <class L, bool kDefault, int R>
+// Rows of channels are read and written where they lie, other layouts through the buffers.
+template <class L>
+static inline void place_tile(const FactorizedPlan<L>& plan, int64_t group, int64_t point, int64_t count,
+                              TileBuffers<L>* buffers, Tile<L>* tile) {
+  const FactorizedArgs& args = *plan.args;
+  const bool rows = args.I == 1;
+  const int64_t place = point * args.C + group * L::kLanes;
+  tile->stride = rows ? args.C : int64_t{L::kLanes};
+  tile->x_stride = rows && args.x ? args.C : int64_t{L::kLanes};
+  // The last lane's line: where rows are not aligned to lines, the first lane's came with the group before.
+  const bool more = rows && args.x && point + count + kAhead <= plan.points;
+  tile->ahead = more ? kAhead * args.C + lanes_of(plan, group) - 1 : 0;
+  tile->likelihood = !args.likelihood ? nullptr : rows ? args.likelihood + place : buffers->likelihood;
+  tile->values = !args.values ? nullptr : rows ? args.values + place : buffers->values;
+  tile->dx = !args.dx ? nullptr : rows ? args.dx + place : buffers->dx;
+  tile->x = args.x && rows ? args.x + place : buffers->x;
+  tile->dlikelihood = !args.dlikelihood ? nullptr : rows ? args.dlikelihood + place : buffers->dlikelihood;
+  if (!args.x) widen_tile(plan, group, point, count, buffers->x);
+  if (args.x && !rows) load_tile(plan, group, point, count, args.x, buffers->x);
+  if (args.dlikelihood && !rows) load_tile(plan, group, point, count, args.dlikelihood, buffers->dlikelihood);
+  if (args.dbits_per_row && rows) tile->dbits_per_row = args.dbits_per_row + point;
+  if (args.dbits_per_row && !rows) {
+    for (int64_t r = 0; r < count; ++r) buffers->dbits_per_row[r] = args.dbits_per_row[(point + r) / args.I];
+    tile->dbits_per_row = buffers->dbits_per_row;
+  }
+  if (args.quantize == BINCE_QUANTIZE_NOISE)
+    tile->noise = make_noise(plan, group, point, count, buffers->noise);
+  if (plan.point_bits) tile->point_bits = plan.point_bits + group * plan.points + point;
+}
+
+// Outputs that went to the buffers.
+template <class L>
+static inline void deliver_tile(const FactorizedPlan<L>& plan, int64_t group, int64_t point, int64_t count,
+                                const TileBuffers<L>& buffers) {
+  const FactorizedArgs& args = *plan.args;
+  if (args.I == 1) return;
+  if (args.likelihood) store_tile(plan, group, point, count, buffers.likelihood, args.likelihood);
+  if (args.values) store_tile(plan, group, point, count, buffers.values, args.values);
+  if (args.dx) store_tile(plan, group, point, count, buffers.dx, args.dx);
+}
+
+template <class L, bool kDefault, bool kBackward, int R>
 static void run_task(void* argument, int64_t task, int) {
   using V = typename L::V;
   const FactorizedPlan<L>& plan = *static_cast<const FactorizedPlan<L>*>(argument);
   if (cancelled(*plan.run)) return;
+  const Widths w = plan.args->widths;
   const int64_t group = task / plan.chunks, first = task % plan.chunks * plan.chunk;
   const int64_t end = first + plan.chunk < plan.points ? first + plan.chunk : plan.points;
+  const V* p = reinterpret_cast<const V*>(plan.effective + group * w.parameters * L::kLanes);
   V* d = nullptr;
-  if (plan.backward) {
-    d = reinterpret_cast<V*>(plan.partial + task * (plan.parameters() + 2) * L::kLanes);
-    for (int64_t p = 0; p < plan.parameters() + 2; ++p) d[p] = L::set(0.0f);
+  if (kBackward) {
+    d = reinterpret_cast<V*>(plan.partial + task * (w.parameters + 2) * L::kLanes);
+    for (int64_t k = 0; k < w.parameters + 2; ++k) d[k] = L::set(0.0f);
   }
-  FactorizedTile<L> tile;
+  TileBuffers<L> buffers;
+  Tile<L> tile = start_tiles(plan, group);
   typename L::Sum bits = L::sum_zero();
   bool broken = false;
   for (int64_t point = first; point < end && !broken; point += kTilePoints) {
     const int64_t count = end - point < kTilePoints ? end - point : kTilePoints;
-    broken = run_tile<L, kDefault, R>(plan, group, point, count, &tile, d, &bits);
+    place_tile(plan, group, point, count, &buffers, &tile);
+    TileSums<L> sums = {L::set(1.0f), L::set(0.0f), L::set(0.0f)};
+    int64_t r = 0;
+    for (; r + R <= count; r += R) evaluate_points<L, kDefault, kBackward, R>(w, p, tile, r, &sums, d);
+    for (; R > 1 && r < count; ++r) evaluate_points<L, kDefault, kBackward, 1>(w, p, tile, r, &sums, d);
+    deliver_tile(plan, group, point, count, buffers);
+    const V logarithm = L::add(lane_log2<L>(sums.mantissa), sums.exponent);
+    L::sum_add(&bits, L::keep(L::sub(L::set(0.0f), logarithm), tile.mask));
+    broken = L::any_not_finite(sums.suspect, tile.mask);
   }
   plan.bits[task] = L::sum_total(bits);
   plan.broken[task] = broken;
@@ -358,7 +425,11 @@ static inline Outcome run_factorized_lanes(const FactorizedArgs& args, const Run
   plan.run = &run;
   const int64_t tasks = plan.groups * plan.chunks;
   parallel_for(run.pool, plan.groups, prepare_group<L>, &plan);
-  parallel_for(run.pool, tasks, is_default(args.widths) ? run_task<L, true, L::kRows> : run_task<L, false, 1>,
+  parallel_for(run.pool, tasks,
+               is_default(args.widths)
+                   ? backward ? run_task<L, true, true, L::kRows> : run_task<L, true, false, L::kRows>
+               : backward ? run_task<L, false, true, 1>
+                          : run_task<L, false, false, 1>,
                &plan);
   if (cancelled(run)) return Outcome::kCancelled;
   if (backward) parallel_for(run.pool, plan.groups, reduce_group<L>, &plan);

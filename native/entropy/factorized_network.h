@@ -60,8 +60,8 @@ struct NetworkTrace {
 // h [out][B] = matrix [out][in] x [in][B] + bias [out].
 template <class L, int B, class Parameters, class X, class H>
 BINCE_INLINE void affine(int in, int out, Parameters matrix, Parameters bias, const X& x, H& h) {
-  BINCE_UNROLL for (int i = 0; i < out; ++i) {
-    BINCE_UNROLL for (int b = 0; b < B; ++b) {
+  BINCE_UNROLL for (int b = 0; b < B; ++b) {
+    BINCE_UNROLL for (int i = 0; i < out; ++i) {
       typename L::V sum = bias[i];
       BINCE_UNROLL for (int j = 0; j < in; ++j) sum = L::fma(matrix[i * in + j], x[j][b], sum);
       h[i][b] = sum;
@@ -69,14 +69,20 @@ BINCE_INLINE void affine(int in, int out, Parameters matrix, Parameters bias, co
   }
 }
 
-// t = tanh(h), x = h + factor * t: the layer's output.
+// t = tanh(h), x = h + factor * t: the layer's output.  Points go two at a time, as L::tanh_pair takes them,
+// and point by point through the layer: the next layer's first point can start while the last ones are on
+// their way.
 template <class L, int B, class Parameters, class H, class T, class X>
 BINCE_INLINE void gate(int width, Parameters factor, const H& h, T&& t, X&& x) {
-  BINCE_UNROLL for (int i = 0; i < width; ++i) {
-    BINCE_UNROLL for (int b = 0; b < B; ++b) {
-      const typename L::V tanh = L::tanh(h[i][b]);
-      t[i][b] = tanh;
-      x[i][b] = L::fma(factor[i], tanh, h[i][b]);
+  static_assert(B % 2 == 0, "points come in pairs");
+  BINCE_UNROLL for (int b = 0; b < B; b += 2) {
+    BINCE_UNROLL for (int i = 0; i < width; ++i) {
+      typename L::V first, second;
+      L::tanh_pair(h[i][b], h[i][b + 1], &first, &second);
+      t[i][b] = first;
+      t[i][b + 1] = second;
+      x[i][b] = L::fma(factor[i], first, h[i][b]);
+      x[i][b + 1] = L::fma(factor[i], second, h[i][b + 1]);
     }
   }
 }

@@ -92,7 +92,8 @@ static inline bool gaussian_rows(const GaussianPlan<L>& plan, int64_t n0, int64_
     const auto mask = L::mask(j1 - j < L::kLanes ? j1 - j : L::kLanes);
     V noise[4] = {L::set(0.0f), L::set(0.0f), L::set(0.0f), L::set(0.0f)};
     if (args.quantize == BINCE_QUANTIZE_NOISE)
-      lane_noise<L>(args.seed, row / 4, L::uadd(L::uset(static_cast<uint32_t>(j)), L::lane_index()), noise);
+      lane_noise<L, 1>(args.seed, row / 4, L::uadd(L::uset(static_cast<uint32_t>(j)), L::lane_index()),
+                       noise);
     for (int64_t n = n0; n < n1; ++n)
       L::sum_add(&sums[n - n0],
                  gaussian_vector<L>(args, n * args.J + j, dbits[n - n0],

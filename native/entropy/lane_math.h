@@ -16,11 +16,12 @@
 
 namespace bince {
 
-// e^x for x clamped to [-87, 88]; NaN for NaN, since min and max return their second operand then.
+// e^x for x clamped to [-87, high], high <= 88; NaN for NaN, since min and max return their second operand
+// then.
 template <class L>
-BINCE_INLINE typename L::V lane_exp(typename L::V x) {
+BINCE_INLINE typename L::V lane_exp(typename L::V x, float high = 88.0f) {
   using V = typename L::V;
-  x = L::min(L::set(88.0f), L::max(L::set(-87.0f), x));
+  x = L::min(L::set(high), L::max(L::set(-87.0f), x));
   const V n = L::round_even(L::mul(x, L::set(1.44269504f)));
   V r = L::fnma(n, L::set(0.693359375f), x);  // ln 2 in two parts, the first exact in products with n
   r = L::fnma(n, L::set(-2.12194440e-4f), r);
@@ -39,9 +40,10 @@ BINCE_INLINE typename L::V lane_sigmoid(typename L::V x) {
   return L::reciprocal(L::add(L::set(1.0f), e));
 }
 
-// x P(x^2) / Q(x^2), for |x| clamped to 9.02, beyond which tanh is 1 in float32.
+// tanh(x) = numerator / denominator: x P(x^2) / Q(x^2), for |x| clamped to 9.02, beyond which tanh is 1 in
+// float32.
 template <class L>
-BINCE_INLINE typename L::V lane_tanh(typename L::V x) {
+BINCE_INLINE typename L::V lane_tanh_fraction(typename L::V x, typename L::V* denominator) {
   using V = typename L::V;
   x = L::clamp_magnitude(x, L::set(9.02f));
   const V y = L::mul(x, x);
@@ -54,8 +56,26 @@ BINCE_INLINE typename L::V lane_tanh(typename L::V x) {
   q = L::fma(q, y, L::set(0.00032830852433107793f));
   q = L::fma(q, y, L::set(0.02587105520069599f));
   q = L::fma(q, y, L::set(0.46713030338287354f));
-  q = L::fma(q, y, L::set(1.0f));
-  return L::mul(L::mul(p, x), L::reciprocal(q));
+  *denominator = L::fma(q, y, L::set(1.0f));
+  return L::mul(p, x);
+}
+
+template <class L>
+BINCE_INLINE typename L::V lane_tanh(typename L::V x) {
+  typename L::V denominator;
+  const typename L::V numerator = lane_tanh_fraction<L>(x, &denominator);
+  return L::mul(numerator, L::reciprocal(denominator));
+}
+
+// Two at once with one reciprocal, that of the product of the denominators (at most 422 each).
+template <class L>
+BINCE_INLINE void lane_tanh_pair(typename L::V x0, typename L::V x1, typename L::V* t0, typename L::V* t1) {
+  using V = typename L::V;
+  V d0, d1;
+  const V n0 = lane_tanh_fraction<L>(x0, &d0), n1 = lane_tanh_fraction<L>(x1, &d1);
+  const V both = L::reciprocal(L::mul(d0, d1));
+  *t0 = L::mul(n0, L::mul(d1, both));
+  *t1 = L::mul(n1, L::mul(d0, both));
 }
 
 // For normal positive x.

@@ -26,7 +26,7 @@ struct LanesAvx512 {
     __m512d low, high;
   };
   static constexpr int kLanes = 16;
-  static constexpr int kRows = 2;  // of the factorised model at once
+  static constexpr int kRows = 3;  // of the factorised model at once
 
   static V set(float x) { return _mm512_set1_ps(x); }
   static V add(V a, V b) { return _mm512_add_ps(a, b); }
@@ -50,7 +50,7 @@ struct LanesAvx512 {
     *m = _mm512_getmant_ps(x, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_zero);
     *e = sub(_mm512_getexp_ps(x), _mm512_getexp_ps(*m));
   }
-  static V tanh(V x) { return bince::lane_tanh<LanesAvx512>(x); }
+  static void tanh_pair(V x0, V x1, V* t0, V* t1) { bince::lane_tanh_pair<LanesAvx512>(x0, x1, t0, t1); }
 
   static Mask mask(int64_t lanes) { return static_cast<Mask>((1u << lanes) - 1); }
   static V load(const float* p, Mask m) { return _mm512_maskz_loadu_ps(m, p); }

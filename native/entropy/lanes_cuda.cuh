@@ -37,7 +37,11 @@ struct LanesCuda {
     *e = from_bits(static_cast<uint32_t>(kIntegerShiftBits + (static_cast<int32_t>(above) >> 23))) -
          kIntegerShift;
   }
-  BINCE_INLINE V tanh(V x) { return lane_tanh<LanesCuda>(x); }
+  // Reciprocals of their own: that unit has time.
+  BINCE_INLINE void tanh_pair(V x0, V x1, V* t0, V* t1) {
+    *t0 = lane_tanh<LanesCuda>(x0);
+    *t1 = lane_tanh<LanesCuda>(x1);
+  }
   BINCE_INLINE V where_less(V x, V limit, V b, V a) { return x < limit ? b : a; }
   BINCE_INLINE V negate_where_positive(V x, V by) { return by > 0.0f ? -x : x; }
   BINCE_INLINE V sign(V x) { return x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : 0.0f; }

@@ -9,23 +9,35 @@ namespace bince {
 
 template <class L>
 struct Likelihood {
-  typename L::V lower, upper;  // the two sigmoids, on the side where both are small
+  typename L::V lower, upper;              // e^logit, on the side where both are small
+  typename L::V above_lower, above_upper;  // 1 - sigmoid = 1 / (1 + e^logit)
   typename L::V raw, floored;
-  typename L::V bits;  // of the floored
 };
 
-// On the side where both sigmoids are small their difference does not cancel.  NaN logits give NaN.
+// On the side where both sigmoids are small their difference does not cancel; with a = e^lower, b = e^upper
+// it is (b - a) / ((1 + a) (1 + b)), so that the reciprocal's error does not meet the subtraction.  The
+// logits' sum is not positive there and either at most 40, beyond which a sigmoid is 1: the product stays far
+// inside float32. NaN logits give NaN.
 template <class L>
 BINCE_INLINE Likelihood<L> likelihood_of(typename L::V lower_logit, typename L::V upper_logit,
                                          typename L::V floor) {
+  using V = typename L::V;
   Likelihood<L> of;
-  const typename L::V middle = L::add(lower_logit, upper_logit);
-  of.lower = lane_sigmoid<L>(L::negate_where_positive(lower_logit, middle));
-  of.upper = lane_sigmoid<L>(L::negate_where_positive(upper_logit, middle));
-  of.raw = L::abs(L::sub(of.upper, of.lower));
+  const V middle = L::add(lower_logit, upper_logit), one = L::set(1.0f);
+  of.lower = lane_exp<L>(L::negate_where_positive(lower_logit, middle), 40.0f);
+  of.upper = lane_exp<L>(L::negate_where_positive(upper_logit, middle), 40.0f);
+  const V with_lower = L::add(of.lower, one), with_upper = L::add(of.upper, one);
+  const V both = L::reciprocal(L::mul(with_lower, with_upper));
+  of.above_lower = L::mul(both, with_upper);
+  of.above_upper = L::mul(both, with_lower);
+  of.raw = L::mul(L::abs(L::sub(of.upper, of.lower)), both);
   of.floored = L::max(floor, of.raw);  // max(a, NaN) is NaN: the second operand
-  of.bits = L::sub(L::set(0.0f), lane_log2<L>(of.floored));
   return of;
+}
+
+template <class L>
+BINCE_INLINE typename L::V bits_of(const Likelihood<L>& of) {
+  return L::sub(L::set(0.0f), lane_log2<L>(of.floored));
 }
 
 // The cotangent of the raw likelihood from those of the bits and of the floored likelihood: below the floor
@@ -43,9 +55,9 @@ BINCE_INLINE typename L::V likelihood_cotangent(typename L::V raw, typename L::V
 template <class L>
 BINCE_INLINE void likelihood_backward(const Likelihood<L>& of, typename L::V gradient,
                                       typename L::V* dlower_logit, typename L::V* dupper_logit) {
-  const typename L::V one = L::set(1.0f);
-  *dlower_logit = L::mul(L::sub(L::set(0.0f), gradient), L::mul(of.lower, L::sub(one, of.lower)));
-  *dupper_logit = L::mul(gradient, L::mul(of.upper, L::sub(one, of.upper)));
+  const typename L::V lower = L::mul(of.lower, of.above_lower), upper = L::mul(of.upper, of.above_upper);
+  *dlower_logit = L::mul(L::sub(L::set(0.0f), gradient), L::mul(lower, of.above_lower));
+  *dupper_logit = L::mul(gradient, L::mul(upper, of.above_upper));
 }
 
 }  // namespace bince

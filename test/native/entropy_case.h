@@ -163,7 +163,7 @@ struct PlainLanes {
   static V mul(V a, V b) { return a * b; }
   static V fma(V a, V b, V c) { return a * b + c; }
   static V fnma(V a, V b, V c) { return c - a * b; }
-  static V tanh(V x) { return std::tanh(x); }
+  static void tanh_pair(V x0, V x1, V* t0, V* t1) { *t0 = std::tanh(x0), *t1 = std::tanh(x1); }
 };
 
 inline float plain_sigmoid(float x) {
