@@ -13,6 +13,7 @@ import { BinceReader, BinceWriter, createModel, saveModel } from '../dist/codec/
 import { NpyWriter } from '../dist/data/index.js';
 import { decodeFile } from '../dist/decoder/index.js';
 import { preferLargePages } from '../dist/kernels/coding.js';
+import { atLeast, atMost } from '../scripts/bench_targets.mjs';
 
 const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 
@@ -153,7 +154,7 @@ async function writing(folder, { model, data }, rounds, { encode: peer }) {
     const rates = beside('coder alone', await timed(work, data.length, rounds, { before, peer }));
     const copied = size < 8192 ? { note: 'smaller than a block for every thread: gathered, by a copy' } : {};
     const name = `write ${rows} x 512 float32 to the page cache, ${what}`;
-    results.push({ case: name, unit, ...rates, target: 1500, ...copied });
+    results.push({ case: name, unit, ...rates, target: atLeast(1500), ...copied });
   }
   const [ours] = await timed(() => writeFile(path, model, data, rows), data.length, rounds, { before });
   const note = 'to the disk, and put in place by rename';
@@ -169,7 +170,7 @@ async function reading(folder, { model, data }, rounds, { decode }) {
   const name = `read ${rows} x 512 float32 from the page cache,`;
   const again = () => readFile(path, { reuse: true });
   const reused = beside('coder alone', await timed(again, data.length, rounds, { peer: decode }));
-  const results = [{ case: `${name} batches that are used again`, unit, ...reused, target: 1500 }];
+  const results = [{ case: `${name} batches that are used again`, unit, ...reused, target: atLeast(1500) }];
   const chunk = 16384 * 512;
   for (const [what, work, size] of [
     ['new batches', () => readFile(path, {}), chunk],
@@ -243,7 +244,7 @@ async function sizes(folder, quick) {
       ours: value(measured),
       peer: { name: 'ideal (cross-entropy)', ...value(ideal) },
       ratio: ideal / measured,
-      target: allowed,
+      target: atMost(allowed),
       note: `target: 1.01 x ideal + 0.1 bit a row + 64 KB for the file; ${(100 * (measured / ideal - 1)).toFixed(2)}% over the ideal`,
     });
   }
@@ -296,8 +297,8 @@ async function commandLine(folder, { model, data }, { rows, rounds }) {
         case: `bince ${name}, ${rows} x 512 float32: peak memory`,
         unit: 'MB',
         ours: of(({ peak }) => peak / 1e6),
-        target: 300,
-        note: 'smaller is better; most resident memory of the process, Node itself included',
+        target: atMost(300),
+        note: 'most resident memory of the process, Node itself included',
       },
       {
         case: `bince ${name}, ${rows} x 512 float32: throughput`,

@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { describe } from '../dist/kernels/index.js';
 import { native } from '../dist/native.js';
+import { atLeast } from '../scripts/bench_targets.mjs';
 
 const calls = native();
 const passes = ['forward', 'input', 'weight'];
@@ -119,7 +120,7 @@ async function compare(shape, pass, rounds, peer, log) {
     case: `${shape.name}, ${pass}, ${backend}, ${threads} threads`,
     unit: 'ms',
     ours: spread(ours),
-    target: { atLeast: 1, of: 'ratio' },
+    target: atLeast(1, 'ratio'),
     note: `${(shape.flops / spread(ours).median / 1e6).toFixed(0)} GFLOP/s`,
   };
   if (peer) {

@@ -16,7 +16,7 @@ import {
   trainRun,
 } from '../dist/systems/lossless-prediction/index.js';
 import { Trainer } from '../dist/train/index.js';
-import { targetText } from '../scripts/bench_targets.mjs';
+import { atLeast, atMost, targetText } from '../scripts/bench_targets.mjs';
 
 /**
  * A peer process that is asked for one timing at a time; null where PyTorch is missing. It gets the fastest kernels of
@@ -73,7 +73,7 @@ const kSpeeds = [
     request: { case: 'banana', batch: 1024, augment: false },
     threads: [1, 2],
     steps: 20,
-    target: { atLeast: 4, of: 'ratio' },
+    target: atLeast(4, 'ratio'),
   },
   ...[128, 256].flatMap((batch) =>
     [true, false].map((augment) => ({
@@ -82,7 +82,7 @@ const kSpeeds = [
       request: { case: 'vic', batch, augment },
       threads: [2],
       steps: batch === 128 ? 20 : 10,
-      target: { atLeast: 1, of: 'ratio' },
+      target: atLeast(1, 'ratio'),
     })),
   ),
   {
@@ -162,9 +162,6 @@ async function compare({ name, config, request, threads, steps, target }, rounds
 const kWide = { convolutions: [32, 64, 128], hidden: 512 };
 // Settings were chosen on draw 0 of the test images' augmentations; figures are of another.
 const kEvaluation = { reconstructions: false, probeEpochs: 30, draw: 1 };
-
-const atMost = (bound) => ({ atMost: bound, of: 'ours' });
-const atLeast = (bound) => ({ atLeast: bound, of: 'ours' });
 
 // What has to be reached.
 const kQualities = {

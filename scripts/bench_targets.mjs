@@ -9,6 +9,10 @@ import { root } from './steps.mjs';
 
 const figure = (x) => (Math.abs(x) >= 1000 ? x.toFixed(0) : String(Number(x.toPrecision(3))));
 
+/** Targets of a case's own median, or of its ratio. */
+export const atLeast = (bound, of = 'ours') => ({ atLeast: bound, of });
+export const atMost = (bound, of = 'ours') => ({ atMost: bound, of });
+
 /** The number that a case's target speaks of; undefined where there is no peer to compare with. */
 function judgedValue({ target, ratio, ours }) {
   return target.of === 'ratio' ? ratio : ours.median;
