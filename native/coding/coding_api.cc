@@ -9,6 +9,7 @@
 #include "native/coding/block_sections.h"
 #include "native/coding/coding_device_api.h"
 #include "native/coding/compressai.h"
+#include "native/coding/lane_runs.h"
 #include "native/coding/quantize.h"
 #include "native/core/context.h"
 #include "native/core/cpu_features.h"
@@ -182,61 +183,6 @@ size_t channel_bytes(uint32_t channels) {
   return workspace.used;
 }
 
-// What the vector coders' byte look-ups need of tables.
-struct LaneForms {
-  const TableHead* heads;
-  const LaneDecode<kSmallEntries>* small;
-  const LaneDecode<kMediumEntries>* medium;
-  const LaneEncode* encode;
-};
-
-// The way that all tables from `first` to before `last` can go together.
-LaneWay common_way(const LaneForms& forms, const uint32_t* first, const uint32_t* last) {
-  bool small = true, medium = true;
-  int small_steps = 0, medium_steps = 0;
-  for (const uint32_t* table = first; table < last; ++table) {
-    const TableHead& head = forms.heads[*table];
-    small = small && head.small >= 0;
-    medium = medium && head.medium >= 0;
-    if (head.small >= 0 && forms.small[head.small].steps > small_steps)
-      small_steps = forms.small[head.small].steps;
-    if (head.medium >= 0 && forms.medium[head.medium].steps > medium_steps)
-      medium_steps = forms.medium[head.medium].steps;
-  }
-  if (small) return small_steps <= 3 ? LaneWay::kSmall3 : LaneWay::kSmall5;
-  if (medium) return medium_steps <= 4 ? LaneWay::kMedium4 : LaneWay::kMedium6;
-  return LaneWay::kLarge;
-}
-
-void fill_lane_runs(const ChannelArrays& a, ChannelPlan* plan) {
-  const bince_tables* tables = plan->tables;
-  const LaneForms forms = {tables_at<TableHead>(tables, tables->heads_at),
-                           tables_at<LaneDecode<kSmallEntries>>(tables, tables->lane32_at),
-                           tables_at<LaneDecode<kMediumEntries>>(tables, tables->lane64_at),
-                           tables_at<LaneEncode>(tables, tables->lane_encode_at)};
-  uint32_t runs = 0;
-  for (uint32_t c = 0; c < plan->channels; c += 2) {
-    const uint32_t end = c + 2 < plan->channels ? c + 2 : plan->channels;
-    const LaneWay way = common_way(forms, a.table + c, a.table + end);
-    for (uint32_t i = c; i < end; ++i) {
-      const TableHead& head = forms.heads[a.table[i]];
-      const bool small = way <= LaneWay::kSmall5, medium = !small && way <= LaneWay::kMedium6;
-      a.lane_decode[i] = small    ? static_cast<const void*>(forms.small + head.small)
-                         : medium ? forms.medium + head.medium
-                                  : nullptr;
-      a.lane_encode[i] = medium ? forms.encode + head.medium : nullptr;
-    }
-    if (runs > 0 && a.runs[runs - 1].way == way)
-      a.runs[runs - 1].end = end;
-    else
-      a.runs[runs++] = {c, end, way};
-  }
-  plan->lane_decode = a.lane_decode;
-  plan->lane_encode = a.lane_encode;
-  plan->runs = a.runs;
-  plan->run_count = runs;
-}
-
 void fill_channels(const bince_block_format* format, char* base, ChannelPlan* plan) {
   Workspace workspace = {base, 0};
   const ChannelArrays a = carve_channels(&workspace, format->channels);
@@ -274,7 +220,7 @@ void fill_channels(const bince_block_format* format, char* base, ChannelPlan* pl
   plan->shift = a.shift;
   plan->decode = a.decode;
   plan->encode = a.encode;
-  if (plan->narrow) fill_lane_runs(a, plan);
+  if (plan->narrow) fill_lane_runs(a.table, a.lane_decode, a.lane_encode, a.runs, plan);
 }
 
 DeviceChannel device_channel(const bince_block_format* format, uint32_t c) {
