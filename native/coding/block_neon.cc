@@ -60,6 +60,14 @@ inline uint32_t escape_mask(const uint8_t* tile, uint32_t c, uint32_t escape) {
   return bits_of(met);
 }
 
+// Whether some lane of a pair of channels holds the pair's escapes, the even channel's in the low byte.
+inline bool pair_has_escape(const uint8_t* tile, uint32_t pair, uint32_t escapes) {
+  const uint8x16_t both = vreinterpretq_u8_u16(vdupq_n_u16(static_cast<uint16_t>(escapes)));
+  uint8x16_t met = vdupq_n_u8(0);
+  for (int q = 0; q < kQuarters; ++q) met = vorrq_u8(met, vceqq_u8(tile_pair(tile, 2 * pair, q), both));
+  return vmaxvq_u8(met) != 0;
+}
+
 // The mask of lanes whose bits are set.
 inline Vec mask_of(uint32_t bits) {
   const uint16x8_t each = {1, 2, 4, 8, 16, 32, 64, 128};
@@ -343,10 +351,26 @@ void encode_tiles(const ChannelPlan& plan, Stream* streams, EncodeJob* jobs, uin
 #include "native/coding/block_lanes.h"
 
 namespace bince {
+namespace {
+
+void decode_rans_neon(const ChannelPlan* plan, DecodeJob* jobs, int count, char* scratch) {
+  if (!plan->small) return decode_rans_ref(plan, jobs, count, scratch);
+  if (plan->largest <= 4) return decode_steps<2>(*plan, jobs, count, scratch);
+  if (plan->largest <= 8) return decode_steps<3>(*plan, jobs, count, scratch);
+  if (plan->largest <= 16) return decode_steps<4>(*plan, jobs, count, scratch);
+  decode_steps<5>(*plan, jobs, count, scratch);
+}
+
+void encode_rans_neon(const ChannelPlan* plan, EncodeJob* jobs, int count, char* scratch) {
+  if (!plan->small) return encode_rans_ref(plan, jobs, count, scratch);
+  encode_rans_lanes(*plan, jobs, count, scratch);
+}
+
+}  // namespace
 
 void coding_fill_blocks_neon(CodingOps* ops) {
-  ops->encode_rans = encode_rans_lanes;
-  ops->decode_rans = decode_rans_lanes;
+  ops->encode_rans = encode_rans_neon;
+  ops->decode_rans = decode_rans_neon;
 }
 
 }  // namespace bince

@@ -99,82 +99,79 @@ inline int32x4_t symbols_of(const ChannelPlan& plan, uint8x8_t entries, uint32_t
   return vaddq_s32(vreinterpretq_s32_u32(four), vld1q_s32(plan.offset + c + 4 * h));
 }
 
-// The first `rows` rows of bytes [32][C16] -> float32 rows: ((offset + entry + median) * step) + shift.
-inline void dequantize_rows(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, float* out) {
+// The first `rows` rows of bytes [32][C16] -> rows of float32, ((offset + entry + median) * step) + shift, or
+// of int32, offset + entry.
+template <RowType Type>
+inline void write_rows(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, void* out) {
   const uint32_t C = plan.channels, padded = padded_channels(C);
   for (uint32_t row = 0; row < rows; ++row) {
     for (uint32_t c = 0; c < C; c += 8) {
       const uint8x8_t entries = vld1_u8(bytes + size_t{row} * padded + c);
       for (uint32_t h = 0; h < 2 && c + 4 * h < C; ++h) {
         const uint32_t first = c + 4 * h;
-        const float32x4_t symbols = vcvtq_f32_s32(symbols_of(plan, entries, c, h));
-        float32x4_t x = vaddq_f32(symbols, vld1q_f32(plan.median + first));
-        x = vmulq_f32(x, vld1q_f32(plan.step + first));
-        x = vaddq_f32(x, vld1q_f32(plan.shift + first));
-        float* at = out + size_t{row} * C + first;
-        store_left(reinterpret_cast<int32_t*>(at), vreinterpretq_s32_f32(x), C - first);
+        int32x4_t values = symbols_of(plan, entries, c, h);
+        if (Type == kFloatRows) {
+          float32x4_t x = vaddq_f32(vcvtq_f32_s32(values), vld1q_f32(plan.median + first));
+          x = vmulq_f32(x, vld1q_f32(plan.step + first));
+          values = vreinterpretq_s32_f32(vaddq_f32(x, vld1q_f32(plan.shift + first)));
+        }
+        store_left(static_cast<int32_t*>(out) + size_t{row} * C + first, values, C - first);
       }
     }
   }
 }
 
-// As dequantize_rows, to int32 symbols.
-inline void symbol_rows(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, int32_t* out) {
-  const uint32_t C = plan.channels, padded = padded_channels(C);
-  for (uint32_t row = 0; row < rows; ++row)
-    for (uint32_t c = 0; c < C; c += 8) {
-      const uint8x8_t entries = vld1_u8(bytes + size_t{row} * padded + c);
-      for (uint32_t h = 0; h < 2 && c + 4 * h < C; ++h)
-        store_left(out + size_t{row} * C + c + 4 * h, symbols_of(plan, entries, c, h), C - c - 4 * h);
-    }
+// Stores go through the caches whatever the rows are.
+inline void store_values(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, RowType type, bool,
+                         void* out) {
+  if (type == kSymbolRows)
+    write_rows<kSymbolRows>(plan, bytes, rows, out);
+  else
+    write_rows<kFloatRows>(plan, bytes, rows, out);
 }
 
-// What entries_of_rows() saw.
-struct RowsSeen {
-  bool escapes;  // some entry is an escape
-  bool invalid;  // some value cannot be quantised
-};
+inline void finish_stores() {}
 
-// Of the lanes that count.
-struct LanesSeen {
-  uint32x4_t escapes, invalid;
-};
-
-// Channels c to c + 3 of a row as entries; `at` is the row's first of them.
+// Channels c to c + 3 of a row as entries; `at` is the row's first of them.  Lanes of *escapes where one is
+// an escape are set.
 template <RowType Type>
-inline uint32x4_t entries_of(const ChannelPlan& plan, const int32_t* at, uint32_t c, LanesSeen* seen) {
+inline uint32x4_t entries_of(const ChannelPlan& plan, const int32_t* at, uint32_t c, uint32x4_t* escapes) {
   const uint32_t left = plan.channels - c;
-  const uint32x4_t inside = vcltq_u32(uint32x4_t{0, 1, 2, 3}, vdupq_n_u32(left));
   int32x4_t symbols = load_left(at, left);
   if (Type == kFloatRows) {
     const float32x4_t x = vreinterpretq_f32_s32(symbols);
     float32x4_t y = vmulq_f32(vsubq_f32(x, vld1q_f32(plan.shift + c)), vld1q_f32(plan.gain + c));
     y = vrndnq_f32(vsubq_f32(y, vld1q_f32(plan.median + c)));
-    symbols = vcvtq_s32_f32(y);
     const uint32x4_t valid = vcaltq_f32(y, vdupq_n_f32(1073741824.0f));  // |y| < 2^30, and no NaN
-    seen->invalid = vorrq_u32(seen->invalid, vbicq_u32(inside, valid));
+    symbols = vbslq_s32(valid, vcvtq_s32_f32(y), vdupq_n_s32(INT32_MIN));
   }
   const uint32x4_t escape = vld1q_u32(plan.escape + c);
   const int32x4_t v = vsubq_s32(symbols, vld1q_s32(plan.offset + c));
   const uint32x4_t entries = vminq_u32(vreinterpretq_u32_s32(v), escape);
-  seen->escapes = vorrq_u32(seen->escapes, vandq_u32(inside, vceqq_u32(entries, escape)));
+  const uint32x4_t inside = vcltq_u32(uint32x4_t{0, 1, 2, 3}, vdupq_n_u32(left));
+  *escapes = vorrq_u32(*escapes, vandq_u32(inside, vceqq_u32(entries, escape)));
   return entries;
 }
 
-// float32 values or int32 symbols -> bytes [32][C16]; rows beyond `rows` stay as they are.
+// float32 values or int32 symbols -> bytes [32][C16]; rows beyond `rows` stay as they are.  Returns whether
+// some entry is an escape; what cannot be quantised becomes -2^31.  Meanwhile the rows at `ahead` are
+// fetched.
 template <RowType Type>
-inline RowsSeen entries_of_rows(const ChannelPlan& plan, const void* rows_in, uint32_t rows, uint8_t* bytes) {
+inline bool entries_of_rows(const ChannelPlan& plan, const void* rows_in, uint32_t rows, const char* ahead,
+                            uint8_t* bytes) {
   const uint32_t C = plan.channels, padded = padded_channels(C);
-  LanesSeen seen = {vdupq_n_u32(0), vdupq_n_u32(0)};
+  uint32x4_t escapes = vdupq_n_u32(0);
   for (uint32_t row = 0; row < rows; ++row) {
     for (uint32_t c = 0; c < C; c += 8) {
-      const int32_t* at = static_cast<const int32_t*>(rows_in) + size_t{row} * C + c;
-      const uint32x4_t low = entries_of<Type>(plan, at, c, &seen);
-      const uint32x4_t high = c + 4 < C ? entries_of<Type>(plan, at + 4, c + 4, &seen) : vdupq_n_u32(0);
+      const size_t place = size_t{row} * C + c;
+      const int32_t* at = static_cast<const int32_t*>(rows_in) + place;
+      if (ahead && c % 16 == 0) __builtin_prefetch(ahead + 4 * place, 0, 2);
+      const uint32x4_t low = entries_of<Type>(plan, at, c, &escapes);
+      const uint32x4_t high = c + 4 < C ? entries_of<Type>(plan, at + 4, c + 4, &escapes) : vdupq_n_u32(0);
       vst1_u8(bytes + size_t{row} * padded + c, vmovn_u16(vcombine_u16(vmovn_u32(low), vmovn_u32(high))));
     }
   }
-  return {vmaxvq_u32(seen.escapes) != 0, vmaxvq_u32(seen.invalid) != 0};
+  return vmaxvq_u32(escapes) != 0;
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ struct LanesNeon {
     *e = vcvtq_f32_s32(exponent);
     *m = vreinterpretq_f32_s32(vsubq_s32(bits, vshlq_n_s32(exponent, 23)));
   }
-  static V tanh(V x) { return bince::lane_tanh<LanesNeon>(x); }
+  static void tanh_pair(V x0, V x1, V* t0, V* t1) { bince::lane_tanh_pair<LanesNeon>(x0, x1, t0, t1); }
 
   static Mask mask(int64_t lanes) {
     return {vcltq_u32(lane_index(), uset(static_cast<uint32_t>(lanes))), lanes};
