@@ -7,7 +7,39 @@
 #include <thread>
 #include <vector>
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
 namespace bince {
+namespace {
+
+// Linux may wake a thread on the processor of the one that woke it although another is idle, and it is
+// milliseconds before it parts them: a call after a pause of 20 ms or more then runs as if on one thread. So
+// a worker that finds itself on the caller's processor leaves it; its affinity is as before afterwards.
+int current_processor() {
+#if defined(__linux__)
+  return sched_getcpu();
+#else
+  return -1;
+#endif
+}
+
+void leave_processor(int busy) {
+#if defined(__linux__)
+  if (busy < 0 || busy >= CPU_SETSIZE || sched_getcpu() != busy) return;
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return;
+  cpu_set_t others = allowed;
+  CPU_CLR(static_cast<size_t>(busy), &others);
+  if (CPU_COUNT(&others) > 0 && sched_setaffinity(0, sizeof(others), &others) == 0)
+    sched_setaffinity(0, sizeof(allowed), &allowed);
+#else
+  (void)busy;
+#endif
+}
+
+}  // namespace
 
 constexpr std::chrono::microseconds kSpinTime{100};
 
@@ -44,6 +76,7 @@ class ThreadPool {
       task_ = task;
       argument_ = argument;
       count_ = count;
+      caller_processor_ = current_processor();
       next_.store(0, std::memory_order_relaxed);
       open_ = true;
       generation_.fetch_add(1, std::memory_order_release);
@@ -92,7 +125,9 @@ class ThreadPool {
       seen = generation_.load(std::memory_order_relaxed);
       if (!open_) continue;
       active_.fetch_add(1, std::memory_order_relaxed);
+      const int busy = caller_processor_;
       lock.unlock();
+      leave_processor(busy);
       work(worker);
       lock.lock();
       if (active_.fetch_sub(1, std::memory_order_release) == 1) done_.notify_one();
@@ -110,6 +145,7 @@ class ThreadPool {
   void (*task_)(void*, int64_t, int) = nullptr;
   void* argument_ = nullptr;
   int64_t count_ = 0;
+  int caller_processor_ = -1;
   std::atomic<int64_t> next_{0};
 };
 

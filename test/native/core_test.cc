@@ -5,7 +5,11 @@
 #include "test/native/harness.h"
 
 #include <atomic>
+#include <chrono>
 #include <thread>
+#if defined(__linux__)
+#include <sched.h>
+#endif
 
 TEST(context_reports_its_backend_and_threads) {
   for (const std::string& name : bince_test::available_backends()) {
@@ -52,6 +56,33 @@ TEST(every_task_runs_once_also_from_two_callers) {
   run();
   other.join();
 }
+
+#if defined(__linux__)
+// Workers that leave the caller's processor take their affinity back.
+TEST(workers_keep_their_affinity) {
+  const bince_test::Context context("ref", 3);
+  struct Seen {
+    cpu_set_t expected;
+    std::atomic<int> different;
+  } seen;
+  CHECK_EQ(sched_getaffinity(0, sizeof(seen.expected), &seen.expected), 0);
+  seen.different = 0;
+  for (int round = 0; round < 8; ++round) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(25));  // workers sleep, too
+    bince::parallel_for(
+        context.context->pool, 64,
+        [](void* argument, int64_t, int) {
+          Seen* all = static_cast<Seen*>(argument);
+          cpu_set_t mine;
+          if (sched_getaffinity(0, sizeof(mine), &mine) != 0 || !CPU_EQUAL(&mine, &all->expected))
+            ++all->different;
+          std::this_thread::sleep_for(std::chrono::microseconds(100));
+        },
+        &seen);
+  }
+  CHECK_EQ(seen.different.load(), 0);
+}
+#endif
 
 TEST(tensor_check_names_what_is_wrong) {
   float data[6] = {};
