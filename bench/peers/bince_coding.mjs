@@ -73,13 +73,14 @@ const strings = compressai.encodeSync(few, { tables, indexes, rows: fewRows });
 const stringBytes = strings.reduce((sum, string) => sum + string.length, 0);
 
 const out = new Float32Array(values.length);
+const outBytes = new Uint8Array(coded.bytes.length + (1 << 20));
 const outSymbols = new Int32Array(values.length);
 const outStrings = new Int32Array(few.length);
 const calls = {
-  'rows encode': [() => coder.encodeSync(values), symbols, coded.bytes.length],
+  'rows encode': [() => coder.encodeSync(values, { out: outBytes }), symbols, coded.bytes.length],
   'rows decode': [() => coder.decodeSync(coded.bytes, { out }), symbols, coded.bytes.length],
   'rows new': [() => coder.decodeSync(coded.bytes), symbols, coded.bytes.length],
-  'symbols encode': [() => coder.encodeSync(symbols), symbols, coded.bytes.length],
+  'symbols encode': [() => coder.encodeSync(symbols, { out: outBytes }), symbols, coded.bytes.length],
   'symbols decode': [
     () => coder.decodeSync(coded.bytes, { as: 'symbols', out: outSymbols }),
     symbols,

@@ -48,6 +48,7 @@ struct EncodedBlock {
   size_t words_bytes;
   const uint8_t* escapes;
   size_t escape_bytes;
+  uint64_t at;  // its place in the results
   bool too_large;
 };
 
@@ -145,28 +146,41 @@ bince_status name_invalid(const SectionPlan& plan, const EncodeSections& call, u
   return fail(BINCE_INTERNAL, "a backend refused rows that the reference takes");
 }
 
-void append(EncodeSections* call, const void* bytes, size_t count) {
-  if (count && call->bytes <= call->capacity && count <= call->capacity - call->bytes)
-    std::memcpy(call->out + call->bytes, bytes, count);
-  call->bytes += count;
+// A wave's sections on their way to the caller's bytes.
+struct Gathering {
+  const EncodeWave* wave;
+  uint8_t* out;
+  uint64_t capacity;
+};
+
+void copy_section(void* argument, int64_t i, int) {
+  const Gathering& to = *static_cast<const Gathering*>(argument);
+  const EncodedBlock& e = to.wave->encoded[i];
+  const size_t bytes = e.header_bytes + e.words_bytes + e.escape_bytes;
+  if (e.at > to.capacity || bytes > to.capacity - e.at) return;
+  uint8_t* at = to.out + e.at;
+  std::memcpy(at, e.header, e.header_bytes);
+  std::memcpy(at + e.header_bytes, e.words, e.words_bytes);
+  std::memcpy(at + e.header_bytes + e.words_bytes, e.escapes, e.escape_bytes);
 }
 
+// Appends the wave's sections to the caller's bytes, those that fit.
 bince_status gather(const EncodeWave& wave, EncodeSections* call) {
   for (int i = 0; i < wave.blocks; ++i) {
     const uint64_t block = wave.first_block + static_cast<uint64_t>(i);
-    const EncodedBlock& e = wave.encoded[i];
+    EncodedBlock* e = &wave.encoded[i];
     if (wave.jobs[i].invalid) return name_invalid(*wave.plan, *call, block * wave.plan->block_rows);
-    if (e.too_large)
+    if (e->too_large)
       return fail(BINCE_INVALID_ARGUMENT, "block %llu: more than 2^32 bytes; choose smaller blocks",
                   static_cast<unsigned long long>(call->first_block + block));
-    const uint64_t before = call->bytes;
-    append(call, e.header, e.header_bytes);
-    append(call, e.words, e.words_bytes);
-    append(call, e.escapes, e.escape_bytes);
-    if (call->section_bytes) call->section_bytes[block] = static_cast<int64_t>(call->bytes - before);
+    e->at = call->bytes;
+    call->bytes += e->header_bytes + e->words_bytes + e->escape_bytes;
+    if (call->section_bytes) call->section_bytes[block] = static_cast<int64_t>(call->bytes - e->at);
     call->cost += wave.jobs[i].cost;
-    call->escape_bytes += e.escape_bytes;
+    call->escape_bytes += e->escape_bytes;
   }
+  Gathering to = {&wave, call->out, call->capacity};
+  parallel_for(wave.run->pool, wave.blocks, copy_section, &to);
   return BINCE_OK;
 }
 
