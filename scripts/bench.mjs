@@ -5,7 +5,7 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { describe } from '../dist/kernels/index.js';
-import { meets, targetText } from './bench_targets.mjs';
+import { targetText, verdict } from './bench_targets.mjs';
 import { root } from './steps.mjs';
 
 const names = readdirSync(`${root}bench`)
@@ -52,7 +52,7 @@ function printTable(rows) {
       spread(r.peer),
       r.peer?.name ?? '-',
       number(r.ratio),
-      r.target ? `${targetText(r)} ${meets(r) ? 'met' : 'MISSED'}` : '-',
+      r.target ? `${targetText(r)} ${verdict(r)}` : '-',
     ]),
   ];
   const widths = table[0].map((_, i) => Math.max(...table.map((row) => row[i].length)));

@@ -18,11 +18,12 @@ function judgedValue({ target, ratio, ours }) {
   return target.of === 'ratio' ? ratio : ours.median;
 }
 
-/** Whether a case reaches its target; false where its ratio is unknown. */
-export function meets(result) {
+/** 'met', 'MISSED', or why nobody knows. */
+export function verdict(result) {
   const value = judgedValue(result);
+  if (value === undefined) return 'no peer';
   const { atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY } = result.target;
-  return value !== undefined && value >= atLeast && value <= atMost;
+  return value >= atLeast && value <= atMost ? 'met' : 'MISSED';
 }
 
 /** A target as tables have it, with its unit: ">= 3 x". */
@@ -41,7 +42,7 @@ function tableOf(results) {
       const value = judgedValue(result);
       const measured = value === undefined ? 'no peer' : figure(value);
       const unit = result.target.of === 'ratio' ? `x ${result.peer?.name ?? ''}` : result.unit;
-      return `| ${result.case} | ${`${measured} ${unit}`.trim()} | ${targetText(result)} | ${meets(result) ? 'met' : '**missed**'} |`;
+      return `| ${result.case} | ${`${measured} ${unit}`.trim()} | ${targetText(result)} | ${verdict(result).replace('MISSED', '**missed**')} |`;
     });
   return ['| case | measured | target | |', '|---|---|---|---|', ...rows].join('\n');
 }

@@ -7,11 +7,19 @@ import { root } from './steps.mjs';
 
 const archAt = process.argv.indexOf('--arch');
 const arch = archAt >= 0 ? process.argv[archAt + 1] : process.arch;
+if (arch !== process.arch && arch !== 'arm64') {
+  console.error(`error: --arch: expected arm64, received ${arch ?? 'nothing'}`);
+  process.exit(2);
+}
 const crossed = arch !== process.arch;
 const folder = `${root}prebuilds/${process.platform}-${arch}`;
 const ownLibc = process.report.getReport().header.glibcVersionRuntime ? 'glibc' : 'musl';
 const libc = crossed ? 'glibc' : ownLibc; // the toolchain's
 const cudaAt = process.argv.indexOf('--cuda');
+if (crossed && cudaAt >= 0) {
+  console.error('error: --cuda: the CUDA library is built for this machine, not for another');
+  process.exit(2);
+}
 
 function add(from, name, hint) {
   if (!existsSync(from)) {

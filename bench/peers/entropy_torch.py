@@ -73,7 +73,7 @@ class FactorizedModel(nn.Module):
         return values, likelihood
 
     def lean_bits(self, x):
-        values = (x + torch.rand_like(x) - 0.5).t().unsqueeze(1)
+        values = (x + torch.rand_like(x) - 0.5).t().contiguous().unsqueeze(1)
         return -torch.log2(torch.clamp(self.likelihood(values), min=1e-9)).sum()
 
     def bits(self, x, kind):

@@ -115,7 +115,9 @@ async function writeRows(
   let rows = 0;
   try {
     // Chunks that the writer codes where they are; it finds values that cannot be coded, the file names them.
-    const options = { rows: writer.batchRows, reuse: true, unchecked: true, signal };
+    // Where one block is more than that, the writer gathers it.
+    const most = Math.max(1, Math.floor(2 ** 24 / vectors.channels));
+    const options = { rows: Math.min(writer.batchRows, most), reuse: true, unchecked: true, signal };
     for await (const batch of vectors.batches(options)) {
       await writer.write(batch).catch((error: unknown) => {
         vectors.check(batch, rows);

@@ -15,10 +15,13 @@ export interface ByteSink {
 }
 
 /** Writes all of `bytes` at `position` (null: at the file's own position). */
+/** Node takes no 2^31 bytes in one call. */
+const mostAtOnce = 2 ** 30;
+
 async function writeFully(file: FileHandle, bytes: Uint8Array, position: number | null): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     const at = position === null ? null : position + done;
-    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, at);
+    const { bytesWritten } = await file.write(bytes, done, Math.min(bytes.length - done, mostAtOnce), at);
     if (bytesWritten === 0) throw new BinceError('BINCE_IO', 'the file takes no more bytes');
     done += bytesWritten;
   }

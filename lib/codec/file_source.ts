@@ -10,6 +10,9 @@ export interface FileSource extends ByteSource {
   readInto(target: Uint8Array, offset: number): Promise<void>;
 }
 
+/** Node takes no 2^31 bytes in one call. */
+const mostAtOnce = 2 ** 30;
+
 export async function fileSource(file: FileHandle, path: string): Promise<FileSource> {
   const info = await file.stat();
   if (!info.isFile()) {
@@ -21,7 +24,8 @@ export async function fileSource(file: FileHandle, path: string): Promise<FileSo
     for (let done = 0; done < target.length; ) {
       let bytesRead: number;
       try {
-        ({ bytesRead } = await file.read(target, done, target.length - done, offset + done));
+        const length = Math.min(target.length - done, mostAtOnce);
+        ({ bytesRead } = await file.read(target, done, length, offset + done));
       } catch (cause) {
         throw fileError('read', path, cause);
       }

@@ -546,5 +546,8 @@ function isDamage(error: unknown): error is BinceError {
 
 function blockError(error: BinceError, block: number): BinceError {
   if (error instanceof DamagedFileError && error.block === block) return error;
-  return new DamagedFileError('block', error.message.replace(/^block \d+: /, ''), { block, cause: error });
+  return new DamagedFileError('block', error.message.replace(/^block \d+(: | is damaged: )/, ''), {
+    block,
+    cause: error,
+  });
 }

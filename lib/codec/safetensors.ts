@@ -168,7 +168,7 @@ interface Header {
 
 async function readFully(file: FileHandle, path: string, into: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < into.length; ) {
-    const { bytesRead } = await file.read(into, done, into.length - done, position + done);
+    const { bytesRead } = await file.read(into, done, Math.min(into.length - done, 2 ** 30), position + done);
     if (bytesRead === 0) throw new BinceError('BINCE_CORRUPT_DATA', `${path}: it ends too early`);
     done += bytesRead;
   }

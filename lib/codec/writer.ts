@@ -103,12 +103,11 @@ export class BinceWriter implements AsyncDisposable {
   private state: 'open' | 'closed' | 'aborted' | 'failed' = 'open';
   private failure: unknown;
 
-  private constructor(session: WriteSession) {
+  private constructor(session: WriteSession, threads: number) {
     this.session = session;
     this.runs = session.runs;
     this.offset = session.offset;
     const { blockRows, coding } = session;
-    const { threads } = describeKernels();
     const blockValues = blockRows * coding.channels;
     const most = Math.min(kMaxChunkValues, kThreadValues * threads);
     const blocks = Math.min(kMaxChunkBlocks, Math.max(1, Math.floor(most / blockValues)));
@@ -132,8 +131,9 @@ export class BinceWriter implements AsyncDisposable {
     model: CodecModel,
     options: WriterOptions = {},
   ): Promise<BinceWriter> {
+    const { threads } = describeKernels(); // before there is a file that an error would leave
     const { session, header } = await newSession(target, model, options);
-    const writer = new BinceWriter(session);
+    const writer = new BinceWriter(session, threads);
     await writer.guard(() => writer.put(header));
     return writer;
   }
@@ -147,6 +147,7 @@ export class BinceWriter implements AsyncDisposable {
     options: { readonly signal?: AbortSignal; readonly recover?: boolean } = {},
   ): Promise<BinceWriter> {
     options.signal?.throwIfAborted();
+    const { threads } = describeKernels();
     let file: FileHandle;
     try {
       file = await open(path, 'r+');
@@ -154,7 +155,7 @@ export class BinceWriter implements AsyncDisposable {
       throw fileError('append to', path, cause);
     }
     try {
-      return new BinceWriter(await appendSession(path, file, options));
+      return new BinceWriter(await appendSession(path, file, options), threads);
     } catch (error) {
       await file.close();
       throw fileError('append to', path, error);

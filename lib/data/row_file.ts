@@ -147,6 +147,9 @@ export class VectorFile {
   }
 }
 
+/** Node takes no 2^31 bytes in one call. */
+const mostAtOnce = 2 ** 30;
+
 /** Fills `bytes` from `position` on; BINCE_CORRUPT_DATA when the file ends before that. */
 export async function readFully(
   file: FileHandle,
@@ -156,7 +159,8 @@ export async function readFully(
 ): Promise<void> {
   let done = 0;
   while (done < bytes.length) {
-    const { bytesRead } = await file.read(bytes, done, bytes.length - done, position + done);
+    const length = Math.min(bytes.length - done, mostAtOnce);
+    const { bytesRead } = await file.read(bytes, done, length, position + done);
     if (bytesRead === 0) {
       throw new BinceError('BINCE_CORRUPT_DATA', `${path}: ends at byte ${position + done}, in the middle`, {
         hint: 'the file was cut off; copy or write it again',

@@ -85,7 +85,7 @@ export interface EncodeStringsOptions extends StringCoding {
   readonly rows?: number;
 }
 
-/** Options of the decoder. */
+/** Options of the decoder. The strings must not change until the call has ended. */
 export interface DecodeStringsOptions extends StringCoding {
   /** L, symbols of a string; the length of `indexes` if absent (which must then be [L]). */
   readonly length?: number;

@@ -2,6 +2,7 @@
  * Fused contrastive losses: InfoNCE and its family, forward and backward in one call, without the matrix of scores.
  * The named losses (CLIP, NT-Xent, ...) of contrastive_losses.ts are settings of this one call.
  */
+import { markAsUntransferable } from 'node:worker_threads';
 import { invalidArgument } from '../errors.js';
 import { native, withCancel } from '../native.js';
 import { Tensor } from '../tensor/tensor.js';
@@ -88,7 +89,10 @@ export interface AsyncOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The arrays of a small result (32 KiB) are views of an ArrayBuffer that other results share. */
+/**
+ * The arrays of a small result (32 KiB) are views of an ArrayBuffer that other results share, and that cannot be
+ * transferred to another thread: copy an array (`slice`) to send it alone.
+ */
 export interface InfoNCEResult {
   /** The regulariser included. */
   readonly loss: number;
@@ -158,6 +162,7 @@ let sharedAt = 0;
 function sharedFloats(count: number): Float32Array {
   if (sharedAt + 4 * count > shared.byteLength) {
     shared = Buffer.allocUnsafeSlow(sharedBytes).buffer;
+    markAsUntransferable(shared); // it would be gone from all other results
     sharedAt = 0;
   }
   const floats = new Float32Array(shared, sharedAt, count);

@@ -260,6 +260,8 @@ void encode_blocks(const ChannelPlan& plan, EncodeJob* jobs, int count, char* sc
   for (int k = 0; k < count; ++k) {
     EncodeJob* job = &jobs[k];
     job->escapes = job->escapes_end;
+    job->words = job->words_end;  // for those that end early beside an invalid one
+    for (uint32_t& state : job->states) state = 0;
     job->cost = 0;
     job->invalid = false;
     alignas(64) uint16_t one[kLanes], zero[kLanes] = {};

@@ -169,7 +169,9 @@ bince_status gather(const EncodeWave& wave, EncodeSections* call) {
   for (int i = 0; i < wave.blocks; ++i) {
     const uint64_t block = wave.first_block + static_cast<uint64_t>(i);
     EncodedBlock* e = &wave.encoded[i];
-    if (wave.jobs[i].invalid) return name_invalid(*wave.plan, *call, block * wave.plan->block_rows);
+    // Blocks side by side end with the first that is invalid: the row may be in one before.
+    if (wave.jobs[i].invalid)
+      return name_invalid(*wave.plan, *call, wave.first_block * wave.plan->block_rows);
     if (e->too_large)
       return fail(BINCE_INVALID_ARGUMENT, "block %llu: more than 2^32 bytes; choose smaller blocks",
                   static_cast<unsigned long long>(call->first_block + block));

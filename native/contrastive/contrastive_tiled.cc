@@ -199,6 +199,20 @@ bool holds_nonfinite(const TileOps& ops, const Run& run, const ContrastiveProble
          (find_nonfinite_tiled(ops, run, problem.q) >= 0 || find_nonfinite_tiled(ops, run, problem.k) >= 0);
 }
 
+// Whether the steps of the gradients' 16-bit numbers, float32 themselves, can stand beside each other:
+// neither so small that they vanish nor, in one tile, too far apart.
+bool steps_fit(const ContrastiveProblem& problem) {
+  float least = 1, largest = 1;
+  for (int64_t i = 0; problem.row_weight && i < problem.rows; ++i) {
+    const float weight = problem.row_weight[i];
+    if (!(weight > 0)) continue;
+    least = std::min(least, weight);
+    largest = std::max(largest, weight);
+  }
+  const double factor = std::fabs(double{problem.grad_loss} * problem.scale);
+  return (factor == 0 || factor * least >= 0x1p-40) && double{largest} <= 0x1p40 * least;
+}
+
 bince_status run_tiled(const TileOps& ops, const Run& run, const ContrastiveProblem& problem,
                        const ContrastiveResults& results, uint32_t call) {
   TiledRun tiled = {};
@@ -207,7 +221,7 @@ bince_status run_tiled(const TileOps& ops, const Run& run, const ContrastiveProb
   tiled.results = &results;
   tiled.run = &run;
   tiled.plan = plan_tiles(ops, problem, call);
-  const bool fixed = tiled.plan.fixed && !holds_nonfinite(ops, run, problem);
+  const bool fixed = tiled.plan.fixed && steps_fit(problem) && !holds_nonfinite(ops, run, problem);
   tiled.backward =
       (call & BINCE_CONTRASTIVE_BACKWARD) && (results.dq || results.dk || results.dscale || results.dbias);
   tiled.packed_span = tiled.packed_chunk = -1;

@@ -267,7 +267,9 @@ void sweep_block(TiledRun* run, TilePhase phase, int64_t span, int64_t chunk, bo
   const double pairs = static_cast<double>(block_rows(*run)) * static_cast<double>(block_columns(*run));
   const int64_t first = run->ready ? run->plan.segments - 1 : 0;
   for (run->segment_at = first; run->segment_at < run->plan.segments; ++run->segment_at) {
-    if (!run->ready) pack_operands(run);
+    // Fixed point takes the gradients' steps from the operands' norms.
+    const bool steps = run->plan.fixed && phase == TilePhase::kGradient;
+    if (!run->ready || steps) pack_operands(run);
     const double depth = run->ready ? 0.0 : static_cast<double>(segment_depth(*run));
     run_tasks(run, tasks, pairs * (2 * depth + 40), tile_task);
   }

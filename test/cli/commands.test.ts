@@ -145,6 +145,15 @@ describe('the way of a file', () => {
     }
   });
 
+  it('leaves nothing where the backend is refused', async () => {
+    const there = readdirSync(folder).sort();
+    const command = ['compress', at('x.npy'), '-m', at('model.safetensors'), '-o', at('refused.bince')];
+    const refused = await cli(command, { BINCE_BACKEND: 'none' });
+    expect(refused.code).not.toBe(0);
+    expect(refused.stderr).toContain('none');
+    expect(readdirSync(folder).sort()).toEqual(there);
+  });
+
   it('fits a bottleneck, the same for the same seed', async () => {
     const train = (name: string) =>
       succeed('fit', at('x.npy'), '-o', at(name), '--beta', '0.1', '--steps', '60', '--seed', '3', '--json');

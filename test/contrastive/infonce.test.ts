@@ -238,6 +238,19 @@ describe('calls', () => {
     expect(dq!.buffer.byteLength).toBe(dq!.byteLength);
   });
 
+  it('does not let a small result take others along to another thread', () => {
+    const [q, k] = [normal(1, 12), normal(2, 12)];
+    const [first, second] = [infoNCESync(q, k, { dim: 4 }), infoNCESync(q, k, { dim: 4 })];
+    const { dq } = first;
+    try {
+      structuredClone(dq, { transfer: [dq!.buffer as ArrayBuffer] });
+    } catch (error) {
+      expect((error as Error).name).toBe('DataCloneError'); // newer Node; older ones copy
+    }
+    expect(second.dq).toEqual(dq);
+    expect(second.dq).toHaveLength(12);
+  });
+
   const q = normal(1, 6 * 4);
   const k = normal(2, 6 * 4);
 

@@ -171,6 +171,32 @@ TEST(values_that_cannot_be_coded_are_named) {
   }
 }
 
+// Blocks of a task side by side, a short one or several bad ones among them.
+TEST(the_first_value_that_cannot_be_coded_is_named_by_any_number_of_threads) {
+  const Tables tables = bell_tables(std::vector<int>(4, 9));
+  struct {
+    uint32_t block_rows;
+    int64_t rows, first, second;
+  } const cases[] = {{100, 400, 99, 399}, {100, 389, 130, 388}, {128, 512, 0, 383}, {128, 500, 200, 490}};
+  for (const auto& each : cases) {
+    Format format(tables, {}, 4, each.block_rows, 32, BINCE_RANS);
+    std::vector<float> rows(static_cast<size_t>(each.rows) * 4, 1.0f);
+    for (const int64_t row : {each.first, each.second}) rows[static_cast<size_t>(row) * 4 + 1] = NAN;
+    const std::string place = "row " + std::to_string(each.first) + ", channel 1:";
+    for (const std::string& name : bince_test::available_backends()) {
+      for (const int threads : {1, 2, 5}) {
+        const bince_test::Context context(name.c_str(), threads);
+        if (on_device(context)) continue;  // names elements; see above
+        std::vector<uint8_t> out(1 << 20);
+        CHECK_EQ(try_encode(context, format, rows.data(), kFloat32, each.rows, &out, nullptr),
+                 BINCE_INVALID_VALUE);
+        if (!std::strstr(bince_last_error(), place.c_str()))
+          bince_test::report(__FILE__, __LINE__, name + ": " + bince_last_error());
+      }
+    }
+  }
+}
+
 TEST(damaged_blocks_are_refused_on_every_backend) {
   const Tables tables = bell_tables({9, 20, 3});
   Format format(tables, {}, 3, 16, 4, BINCE_RANS);
