@@ -135,8 +135,9 @@ inline uint32_t take_small(const SmallDecode& table, uint32_t escape, int32_t of
   _mm512_store_si512(symbols, _mm512_add_epi32(_mm512_cvtepu16_epi32(low), first));
   if (kEnd - First > 2)
     _mm512_store_si512(symbols + 16, _mm512_add_epi32(_mm512_cvtepu16_epi32(high), first));
-  return _mm512_cmpeq_epi16_mask(ordered, _mm512_set1_epi16(static_cast<short>(escape))) &
-         static_cast<uint32_t>(all_lanes<kEnd - First>());
+  const uint32_t met = _mm512_cmpeq_epi16_mask(ordered, _mm512_set1_epi16(static_cast<short>(escape))) &
+                       static_cast<uint32_t>(all_lanes<kEnd - First>());
+  return in_register(met);
 }
 
 // Takes one symbol of 8 strings; returns the lanes that met an escape.
@@ -197,7 +198,7 @@ inline uint64_t take_channel(const DecodeChannel<Shared>& channel, Lanes<V>* lan
                << 32;
   }
   for (int v = 0; v < V; ++v)
-    escaped |= uint64_t{take<V, Shared>(channel, lanes, v, symbols + kVectorStrings * v)}
+    escaped |= uint64_t{in_register(take<V, Shared>(channel, lanes, v, symbols + kVectorStrings * v)) & 0xff}
                << (kVectorStrings * v);
   return escaped;
 }

@@ -56,6 +56,12 @@ struct Lanes {
       words[V];  // decoding: the next two words, the first on top; encoding: the last two, the last on top
 };
 
+// A mask in a general register: GCC 12 may widen one that it spilled to 64 bits with what lies beside it.
+inline uint32_t in_register(uint32_t mask) {
+  __asm__("" : "+r"(mask));
+  return mask;
+}
+
 template <int V>
 constexpr uint64_t all_lanes() {
   return ~uint64_t{0} >> (64 - kVectorStrings * V);
