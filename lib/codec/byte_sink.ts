@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { BinceError } from '../errors.js';
+import { mostBytesAtOnce } from '../file_bytes.js';
 import { fileError } from './file_errors.js';
 
 /** Takes bytes in order. After `close` they are safe; after `abort` nothing of them is left where that is possible. */
@@ -15,13 +16,15 @@ export interface ByteSink {
 }
 
 /** Writes all of `bytes` at `position` (null: at the file's own position). */
-/** Node takes no 2^31 bytes in one call. */
-const mostAtOnce = 2 ** 30;
-
 async function writeFully(file: FileHandle, bytes: Uint8Array, position: number | null): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     const at = position === null ? null : position + done;
-    const { bytesWritten } = await file.write(bytes, done, Math.min(bytes.length - done, mostAtOnce), at);
+    const { bytesWritten } = await file.write(
+      bytes,
+      done,
+      Math.min(bytes.length - done, mostBytesAtOnce),
+      at,
+    );
     if (bytesWritten === 0) throw new BinceError('BINCE_IO', 'the file takes no more bytes');
     done += bytesWritten;
   }

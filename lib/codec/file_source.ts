@@ -2,6 +2,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { ByteSource } from '../decoder/source.js';
 import { BinceError } from '../errors.js';
+import { readBytes } from '../file_bytes.js';
 import { fileError } from './file_errors.js';
 
 /** A source that can also read into memory that is there already. */
@@ -9,9 +10,6 @@ export interface FileSource extends ByteSource {
   /** Fills `target` with the bytes from `offset` on. */
   readInto(target: Uint8Array, offset: number): Promise<void>;
 }
-
-/** Node takes no 2^31 bytes in one call. */
-const mostAtOnce = 2 ** 30;
 
 export async function fileSource(file: FileHandle, path: string): Promise<FileSource> {
   const info = await file.stat();
@@ -21,18 +19,14 @@ export async function fileSource(file: FileHandle, path: string): Promise<FileSo
     });
   }
   const readInto = async (target: Uint8Array, offset: number) => {
-    for (let done = 0; done < target.length; ) {
-      let bytesRead: number;
-      try {
-        const length = Math.min(target.length - done, mostAtOnce);
-        ({ bytesRead } = await file.read(target, done, length, offset + done));
-      } catch (cause) {
-        throw fileError('read', path, cause);
-      }
-      if (bytesRead === 0)
-        throw new BinceError('BINCE_IO', `cannot read ${path}: it became shorter meanwhile`);
-      done += bytesRead;
+    let done: number;
+    try {
+      done = await readBytes(file, target, offset);
+    } catch (cause) {
+      throw fileError('read', path, cause);
     }
+    if (done < target.length)
+      throw new BinceError('BINCE_IO', `cannot read ${path}: it became shorter meanwhile`);
   };
   return {
     size: info.size,

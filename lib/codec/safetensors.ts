@@ -5,6 +5,7 @@
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { BinceError, invalidArgument } from '../errors.js';
+import { readBytes } from '../file_bytes.js';
 import { NewFileSink } from './byte_sink.js';
 import { fileError } from './file_errors.js';
 
@@ -167,11 +168,8 @@ interface Header {
 }
 
 async function readFully(file: FileHandle, path: string, into: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < into.length; ) {
-    const { bytesRead } = await file.read(into, done, Math.min(into.length - done, 2 ** 30), position + done);
-    if (bytesRead === 0) throw new BinceError('BINCE_CORRUPT_DATA', `${path}: it ends too early`);
-    done += bytesRead;
-  }
+  const done = await readBytes(file, into, position);
+  if (done < into.length) throw new BinceError('BINCE_CORRUPT_DATA', `${path}: it ends too early`);
 }
 
 async function readHeader(path: string, file: FileHandle): Promise<Header> {

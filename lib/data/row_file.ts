@@ -6,6 +6,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { leaveMemory, takeMemory } from '../codec/spare_memory.js';
 import { StageClock } from '../codec/stage_clock.js';
 import { BinceError, invalidArgument } from '../errors.js';
+import { readBytes } from '../file_bytes.js';
 import { bfloat16ToFloat32, float16ToFloat32 } from './half_floats.js';
 
 export type VectorDtype = 'float32' | 'float16' | 'bfloat16' | 'float64';
@@ -147,9 +148,6 @@ export class VectorFile {
   }
 }
 
-/** Node takes no 2^31 bytes in one call. */
-const mostAtOnce = 2 ** 30;
-
 /** Fills `bytes` from `position` on; BINCE_CORRUPT_DATA when the file ends before that. */
 export async function readFully(
   file: FileHandle,
@@ -157,17 +155,11 @@ export async function readFully(
   position: number,
   path: string,
 ): Promise<void> {
-  let done = 0;
-  while (done < bytes.length) {
-    const length = Math.min(bytes.length - done, mostAtOnce);
-    const { bytesRead } = await file.read(bytes, done, length, position + done);
-    if (bytesRead === 0) {
-      throw new BinceError('BINCE_CORRUPT_DATA', `${path}: ends at byte ${position + done}, in the middle`, {
-        hint: 'the file was cut off; copy or write it again',
-      });
-    }
-    done += bytesRead;
-  }
+  const done = await readBytes(file, bytes, position);
+  if (done < bytes.length)
+    throw new BinceError('BINCE_CORRUPT_DATA', `${path}: ends at byte ${position + done}, in the middle`, {
+      hint: 'the file was cut off; copy or write it again',
+    });
 }
 
 /** The values that `bytes` hold, as float32 from the beginning of their buffer on. */

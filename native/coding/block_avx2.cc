@@ -1,6 +1,7 @@
 // 32-lane rANS as in block_avx512.cc, each vector in two halves of 16 lanes.  What AVX2 lacks: tables are
 // looked up by pshufb, one plane of bytes for all 32 lanes at a time; words are dealt out and in by pshufb
 // with a pattern for every mask of 8 lanes; shifts by a lane's own amount are multiplications.
+#include "native/coding/lane_patterns.h"
 #include "native/coding/tile_avx2.h"
 
 namespace bince {
@@ -66,30 +67,6 @@ inline Vec mask_of(uint32_t bits) {
 inline __m256i at_least(__m256i a, __m256i b) {
   return _mm256_cmpeq_epi16(_mm256_max_epu16(a, b), a);
 }
-
-// For each mask of 8 lanes: the byte pattern that brings the next words to its lanes (expand), or its lanes'
-// words to the end of 16 bytes (compress).
-struct Patterns {
-  alignas(64) uint8_t expand[256][16];
-  alignas(64) uint8_t compress[256][16];
-  constexpr Patterns() : expand(), compress() {
-    for (int mask = 0; mask < 256; ++mask) {
-      int count = 0, rank = 0;
-      for (int lane = 0; lane < 8; ++lane) count += mask >> lane & 1;
-      for (int i = 0; i < 16; ++i) expand[mask][i] = compress[mask][i] = 0x80;
-      for (int lane = 0; lane < 8; ++lane) {
-        if (!(mask >> lane & 1)) continue;
-        for (int byte = 0; byte < 2; ++byte) {
-          expand[mask][2 * lane + byte] = static_cast<uint8_t>(2 * rank + byte);
-          compress[mask][2 * (8 - count + rank) + byte] = static_cast<uint8_t>(2 * lane + byte);
-        }
-        ++rank;
-      }
-    }
-  }
-};
-
-constexpr Patterns kPatterns;
 
 inline __m128i pattern(const uint8_t* at) {
   return _mm_load_si128(reinterpret_cast<const __m128i*>(at));

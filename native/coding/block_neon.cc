@@ -2,6 +2,7 @@
 // TBL: their numbers' low bytes, then their high bytes, in two or four registers, and an index has the entry
 // in both its bytes, the upper one moved on to the high bytes' registers.  Words are dealt out and in by TBL
 // with a pattern for every mask of 8 lanes.
+#include "native/coding/lane_patterns.h"
 #include "native/coding/tile_neon.h"
 
 namespace bince {
@@ -76,30 +77,6 @@ inline Vec mask_of(uint32_t bits) {
     mask.quarter[q] = vtstq_u16(vdupq_n_u16(static_cast<uint16_t>(bits >> (8 * q) & 255)), each);
   return mask;
 }
-
-// For each mask of 8 lanes: the byte pattern that brings the next words to its lanes (expand), or its lanes'
-// words to the end of 16 bytes (compress).
-struct Patterns {
-  alignas(64) uint8_t expand[256][16];
-  alignas(64) uint8_t compress[256][16];
-  constexpr Patterns() : expand(), compress() {
-    for (int mask = 0; mask < 256; ++mask) {
-      int count = 0, rank = 0;
-      for (int lane = 0; lane < 8; ++lane) count += mask >> lane & 1;
-      for (int i = 0; i < 16; ++i) expand[mask][i] = compress[mask][i] = 0x80;
-      for (int lane = 0; lane < 8; ++lane) {
-        if (!(mask >> lane & 1)) continue;
-        for (int byte = 0; byte < 2; ++byte) {
-          expand[mask][2 * lane + byte] = static_cast<uint8_t>(2 * rank + byte);
-          compress[mask][2 * (8 - count + rank) + byte] = static_cast<uint8_t>(2 * lane + byte);
-        }
-        ++rank;
-      }
-    }
-  }
-};
-
-constexpr Patterns kPatterns;
 
 // A table of 16-bit numbers as bytes: 16 or 32 low ones, then as many high ones.
 template <bool Large>

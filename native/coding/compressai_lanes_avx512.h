@@ -9,18 +9,8 @@
 #ifndef BINCE_CODING_COMPRESSAI_LANES_AVX512_H_
 #define BINCE_CODING_COMPRESSAI_LANES_AVX512_H_
 
-// GCC 12's own header starts results from a variable that it does not set.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#include <immintrin.h>
-#pragma GCC diagnostic pop
-#else
-#include <immintrin.h>
-#endif
-
 #include "native/coding/compressai.h"
+#include "native/coding/intrinsics_avx512.h"
 
 namespace bince {
 namespace {
