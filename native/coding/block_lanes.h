@@ -58,6 +58,45 @@ const char* place_escapes(const ChannelPlan& plan, const DecodeJob& job, Stream*
   return nullptr;
 }
 
+// Writes the line that a row's last channels share with the first `lead` of the next.
+template <RowType Type>
+void write_seam(const ChannelPlan& plan, const uint8_t* entries, uint32_t lead, int32_t* out) {
+  const uint32_t C = plan.channels;
+  alignas(64) int32_t both[32];
+  write_some<Type>(plan, entries + C - 16, C - 16, 16, both);
+  write_some<Type>(plan, entries + padded_channels(C), 0, 16, both + 16);
+  write_line(both + lead, out + C - 16 + lead);
+}
+
+// `rows` rows of bytes to float32 or int32.  Where rows are written past the caches and are whole lines long,
+// nothing but the first row's beginning and the last one's end takes the usual way.
+template <RowType Type, bool PastCaches>
+void write_group(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, int32_t* out) {
+  const uint32_t C = plan.channels;
+  const size_t padded = padded_channels(C);
+  const bool alike = !PastCaches || C % 16 == 0;  // rows lie alike in their lines
+  for (uint32_t row = 0, some; row < rows; row += some) {
+    some = alike && rows - row >= 4 ? 4 : 1;
+    const uint8_t* entries = bytes + row * padded;
+    int32_t* at = out + size_t{row} * C;
+    uint32_t lead = PastCaches ? static_cast<uint32_t>(-reinterpret_cast<uintptr_t>(at) % 64 / 4) : 0;
+    if (lead > C) lead = C;
+    const uint32_t whole = (C - lead) / 16 * 16, end = lead + whole;
+    if (some == 4)
+      write_lines<Type, PastCaches, 4>(plan, entries + lead, lead, whole, at + lead);
+    else
+      write_lines<Type, PastCaches, 1>(plan, entries + lead, lead, whole, at + lead);
+    const bool seams = PastCaches && alike && lead > 0;
+    for (uint32_t i = 0; i < some; ++i, entries += padded, at += C) {
+      if (row + i == 0 || !seams) write_some<Type>(plan, entries, 0, lead, at);
+      if (seams && row + i + 1 < rows)
+        write_seam<Type>(plan, entries, lead, at);
+      else
+        write_some<Type>(plan, entries + end, end, C - end, at + end);
+    }
+  }
+}
+
 void store_rows(const ChannelPlan& plan, DecodeJob* job, Stream* s, uint64_t row, uint32_t rows, bool escapes,
                 uint8_t* bytes) {
   if (job->damage) return;
@@ -66,8 +105,16 @@ void store_rows(const ChannelPlan& plan, DecodeJob* job, Stream* s, uint64_t row
     return;
   }
   rows_of_tile(s->tile, padded_channels(plan.channels), bytes);
-  const uint64_t at = row * plan.channels;
-  store_values(plan, bytes, rows, job->type, job->past_caches, static_cast<float*>(job->rows) + at);
+  int32_t* out = static_cast<int32_t*>(job->rows) + row * plan.channels;
+  const bool past_caches = kWritesPastCaches && job->past_caches;
+  if (job->type == kSymbolRows && past_caches)
+    write_group<kSymbolRows, kWritesPastCaches>(plan, bytes, rows, out);
+  else if (job->type == kSymbolRows)
+    write_group<kSymbolRows, false>(plan, bytes, rows, out);
+  else if (past_caches)
+    write_group<kFloatRows, kWritesPastCaches>(plan, bytes, rows, out);
+  else
+    write_group<kFloatRows, false>(plan, bytes, rows, out);
   if (escapes) job->damage = place_escapes(plan, *job, s, row, lane_mask(rows));
 }
 

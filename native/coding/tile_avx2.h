@@ -68,56 +68,67 @@ inline __m256i load_ints(const void* at) {
   return _mm256_load_si256(static_cast<const __m256i*>(at));
 }
 
-// 8 values from channel c on, as bits: ((offset + entry + median) * step) + shift, or offset + entry.  What
-// is read beyond the last channel lies behind it in the workspace.
+// Of 8 channels.  What is read beyond the last channel lies behind it in the workspace.
+struct Dequantiser {
+  __m256i offset;
+  __m256 median, step, shift;
+  Dequantiser(const ChannelPlan& plan, uint32_t c)
+      : offset(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(plan.offset + c))),
+        median(_mm256_loadu_ps(plan.median + c)),
+        step(_mm256_loadu_ps(plan.step + c)),
+        shift(_mm256_loadu_ps(plan.shift + c)) {}
+
+  // As bits: ((offset + entry + median) * step) + shift, or offset + entry.
+  template <RowType Type>
+  __m256i values(const uint8_t* entries) const {
+    const __m256i numbers = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(entries)));
+    const __m256i symbols = _mm256_add_epi32(numbers, offset);
+    if (Type == kSymbolRows) return symbols;
+    const __m256 x = _mm256_add_ps(_mm256_cvtepi32_ps(symbols), median);
+    return _mm256_castps_si256(_mm256_add_ps(_mm256_mul_ps(x, step), shift));
+  }
+};
+
+// `count` channels of a row from c on, of bytes -> float32 or int32.
 template <RowType Type>
-inline __m256i values_of(const ChannelPlan& plan, const uint8_t* entries, uint32_t c) {
-  const __m256i numbers =
-      _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(entries + c)));
-  const __m256i symbols =
-      _mm256_add_epi32(numbers, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(plan.offset + c)));
-  if (Type == kSymbolRows) return symbols;
-  __m256 x = _mm256_add_ps(_mm256_cvtepi32_ps(symbols), _mm256_loadu_ps(plan.median + c));
-  x = _mm256_mul_ps(x, _mm256_loadu_ps(plan.step + c));
-  return _mm256_castps_si256(_mm256_add_ps(x, _mm256_loadu_ps(plan.shift + c)));
+inline void write_some(const ChannelPlan& plan, const uint8_t* entries, uint32_t c, uint32_t count,
+                       int32_t* out) {
+  for (uint32_t i = 0; i < count; i += 8)
+    _mm256_maskstore_epi32(out + i, channels_left(count, i),
+                           Dequantiser(plan, c + i).values<Type>(entries + i));
 }
 
-// The first `rows` rows of bytes [32][C16] -> rows of float32 or int32.  Past the caches whole vectors go to
-// memory that nobody fetched before; what is left at a row's ends takes the usual way.
-template <RowType Type, bool PastCaches>
-inline void write_rows(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, void* out) {
-  const uint32_t C = plan.channels, padded = padded_channels(C);
-  for (uint32_t row = 0; row < rows; ++row) {
-    const uint8_t* entries = bytes + size_t{row} * padded;
-    int32_t* at = static_cast<int32_t*>(out) + size_t{row} * C;
-    uint32_t c = 0;
-    if (PastCaches) {
-      const uint32_t lead = static_cast<uint32_t>(-reinterpret_cast<uintptr_t>(at) % 32 / 4);
-      c = lead < C ? lead : C;
-      _mm256_maskstore_epi32(at, channels_left(c, 0), values_of<Type>(plan, entries, 0));
+// `count` channels, a multiple of 16, of `Rows` rows from c on, which share a channel's numbers.  Past the
+// caches whole lines go to memory that nobody fetched before, a line's halves one right after the other.
+template <RowType Type, bool PastCaches, int Rows>
+inline void write_lines(const ChannelPlan& plan, const uint8_t* entries, uint32_t c, uint32_t count,
+                        int32_t* out) {
+  const size_t padded = padded_channels(plan.channels);
+  for (uint32_t i = 0; i < count; i += 16) {
+    const Dequantiser first(plan, c + i), second(plan, c + i + 8);
+    for (size_t row = 0; row < Rows; ++row) {
+      const uint8_t* from = entries + row * padded + i;
+      const __m256i low = first.values<Type>(from), high = second.values<Type>(from + 8);
+      __m256i* at = reinterpret_cast<__m256i*>(out + row * plan.channels + i);
+      if (PastCaches) {
+        _mm256_stream_si256(at, low);
+        _mm256_stream_si256(at + 1, high);
+      } else {
+        _mm256_storeu_si256(at, low);
+        _mm256_storeu_si256(at + 1, high);
+      }
     }
-    for (; c + 8 <= C; c += 8) {
-      __m256i* to = reinterpret_cast<__m256i*>(at + c);
-      if (PastCaches)
-        _mm256_stream_si256(to, values_of<Type>(plan, entries, c));
-      else
-        _mm256_storeu_si256(to, values_of<Type>(plan, entries, c));
-    }
-    if (c < C) _mm256_maskstore_epi32(at + c, channels_left(C, c), values_of<Type>(plan, entries, c));
   }
 }
 
-inline void store_values(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, RowType type,
-                         bool past_caches, void* out) {
-  if (type == kSymbolRows && past_caches)
-    write_rows<kSymbolRows, true>(plan, bytes, rows, out);
-  else if (type == kSymbolRows)
-    write_rows<kSymbolRows, false>(plan, bytes, rows, out);
-  else if (past_caches)
-    write_rows<kFloatRows, true>(plan, bytes, rows, out);
-  else
-    write_rows<kFloatRows, false>(plan, bytes, rows, out);
+// 16 numbers to a line past the caches.
+inline void write_line(const int32_t* numbers, int32_t* line) {
+  for (int i = 0; i < 16; i += 8)
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(line + i),
+                        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(numbers + i)));
 }
+
+enum { kWritesPastCaches = 1 };
 
 // Other threads see what was written past the caches before anything that is written from here on.
 inline void finish_stores() {
@@ -135,9 +146,9 @@ struct Quantiser {
         offset(load_ints(plan.offset + c)),
         escape(load_ints(plan.escape + c)) {}
 
-  // The entries of 8 values or symbols; a sign in *escapes tells that some is an escape.
+  // The entries of 8 values or symbols.  Values round to even, as the arithmetic before does.
   template <RowType Type, bool Whole>
-  __m256i entries(const void* rows, size_t at, __m256i inside, __m256i* escapes) const {
+  __m256i entries(const void* rows, size_t at, __m256i inside) const {
     __m256i symbols;
     if (Type == kSymbolRows) {
       const int32_t* from = static_cast<const int32_t*>(rows) + at;
@@ -146,56 +157,68 @@ struct Quantiser {
     } else {
       const float* from = static_cast<const float*>(rows) + at;
       const __m256 x = Whole ? _mm256_loadu_ps(from) : _mm256_maskload_ps(from, inside);
-      const __m256 y = _mm256_sub_ps(_mm256_mul_ps(_mm256_sub_ps(x, shift), gain), median);
-      symbols = _mm256_cvtps_epi32(_mm256_round_ps(y, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+      symbols = _mm256_cvtps_epi32(_mm256_sub_ps(_mm256_mul_ps(_mm256_sub_ps(x, shift), gain), median));
     }
     __m256i v = _mm256_sub_epi32(symbols, offset);
     if (!Whole) v = _mm256_and_si256(v, inside);
-    const __m256i entry = _mm256_min_epu32(v, escape);
-    *escapes = _mm256_or_si256(*escapes, _mm256_cmpeq_epi32(entry, escape));
-    return entry;
+    return _mm256_min_epu32(v, escape);
   }
 };
 
-// 16 channels of a row to bytes.
-inline void store_bytes(uint8_t* at, __m256i first, __m256i second) {
+// 16 numbers below 256 as bytes.
+inline __m128i bytes_of(__m256i first, __m256i second) {
   // In 128-bit halves: 0-3, 8-11, 4-7, 12-15.
   const __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(first, second), 0xd8);
-  _mm_store_si128(reinterpret_cast<__m128i*>(at),
-                  _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+  return _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+}
+
+// 16 channels of `Rows` rows, all of them or those inside; a byte of *escapes where some entry is an escape.
+template <RowType Type, int Rows, bool Whole>
+inline void quantise(const ChannelPlan& plan, const void* rows, size_t at, uint32_t c, uint8_t* bytes,
+                     __m128i* escapes) {
+  const uint32_t C = plan.channels;
+  const Quantiser first(plan, c), second(plan, c + 8);
+  const __m256i left = channels_left(C, c), beyond = channels_left(C > c + 8 ? C : c + 8, c + 8);
+  const __m128i escape = bytes_of(first.escape, second.escape);
+  for (size_t row = 0; row < Rows; ++row) {
+    const size_t from = at + row * C + c;
+    const __m128i entries = bytes_of(first.entries<Type, Whole>(rows, from, left),
+                                     second.entries<Type, Whole>(rows, from + 8, beyond));
+    *escapes = _mm_or_si128(*escapes, _mm_cmpeq_epi8(entries, escape));
+    _mm_store_si128(reinterpret_cast<__m128i*>(bytes + row * padded_channels(C) + c), entries);
+  }
+}
+
+// Whether `Rows` rows have an escape, with their entries in bytes.  Meanwhile half of the lines of the rows
+// at `ahead` are fetched.
+template <RowType Type, int Rows>
+inline bool quantise_rows(const ChannelPlan& plan, const void* rows, size_t at, const char* ahead,
+                          uint8_t* bytes) {
+  const uint32_t C = plan.channels;
+  __m128i escapes = _mm_setzero_si128();
+  uint32_t c = 0;
+  for (; c + 16 <= C; c += 16) {
+    for (size_t i = 0; ahead && i < Rows / 2; ++i)
+      _mm_prefetch(ahead + at * 2 + (size_t{c} / 16 * (Rows / 2) + i) * 64, _MM_HINT_T1);
+    quantise<Type, Rows, true>(plan, rows, at, c, bytes, &escapes);
+  }
+  if (c < C) quantise<Type, Rows, false>(plan, rows, at, c, bytes, &escapes);
+  return _mm_movemask_epi8(escapes) != 0;
 }
 
 // float32 values or int32 symbols -> bytes [32][C16]; rows beyond `rows` stay as they are.  Returns whether
-// some entry is an escape; what cannot be quantised becomes -2^31.  Meanwhile the rows at `ahead` are
-// fetched.
+// some entry is an escape; what cannot be quantised becomes -2^31.
 template <RowType Type>
 inline bool entries_of_rows(const ChannelPlan& plan, const void* rows_in, uint32_t rows, const char* ahead,
                             uint8_t* bytes) {
   const uint32_t C = plan.channels, padded = padded_channels(C);
-  const __m256i all = _mm256_set1_epi32(-1);
-  __m256i escapes = _mm256_setzero_si256();
-  uint32_t c = 0;
-  for (; c + 16 <= C; c += 16) {
-    const Quantiser first(plan, c), second(plan, c + 8);
-    for (uint32_t row = 0; row < rows; ++row) {
-      const size_t at = size_t{row} * C + c;
-      if (ahead) _mm_prefetch(ahead + 4 * at, _MM_HINT_T1);
-      const __m256i low = first.entries<Type, true>(rows_in, at, all, &escapes);
-      const __m256i high = second.entries<Type, true>(rows_in, at + 8, all, &escapes);
-      store_bytes(bytes + size_t{row} * padded + c, low, high);
-    }
-  }
-  if (c < C) {
-    const Quantiser first(plan, c), second(plan, c + 8);
-    const __m256i left = channels_left(C, c), beyond = channels_left(C > c + 8 ? C : c + 8, c + 8);
-    for (uint32_t row = 0; row < rows; ++row) {
-      const size_t at = size_t{row} * C + c;
-      const __m256i low = first.entries<Type, false>(rows_in, at, left, &escapes);
-      const __m256i high = second.entries<Type, false>(rows_in, at + 8, beyond, &escapes);
-      store_bytes(bytes + size_t{row} * padded + c, low, high);
-    }
-  }
-  return _mm256_movemask_epi8(escapes) != 0;
+  bool escapes = false;
+  uint32_t row = 0;
+  for (; row + 4 <= rows; row += 4)
+    escapes |= quantise_rows<Type, 4>(plan, rows_in, size_t{row} * C, ahead, bytes + size_t{row} * padded);
+  for (; row < rows; ++row)
+    escapes |= quantise_rows<Type, 1>(plan, rows_in, size_t{row} * C, nullptr, bytes + size_t{row} * padded);
+  return escapes;
 }
 
 }  // namespace

@@ -87,57 +87,64 @@ inline __mmask16 channels_left(uint32_t channels, uint32_t c) {
   return static_cast<__mmask16>(left >= 16 ? 0xffff : (1u << left) - 1);
 }
 
-// 16 values from channel c on, as bits: ((offset + entry + median) * step) + shift, or offset + entry.
+// Of 16 channels, those of the mask.
+struct Dequantiser {
+  __mmask16 inside;
+  __m512i offset;
+  __m512 median, step, shift;
+  Dequantiser(const ChannelPlan& plan, uint32_t c, __mmask16 mask)
+      : inside(mask),
+        offset(_mm512_maskz_loadu_epi32(mask, plan.offset + c)),
+        median(_mm512_maskz_loadu_ps(mask, plan.median + c)),
+        step(_mm512_maskz_loadu_ps(mask, plan.step + c)),
+        shift(_mm512_maskz_loadu_ps(mask, plan.shift + c)) {}
+
+  // As bits: ((offset + entry + median) * step) + shift, or offset + entry.
+  template <RowType Type>
+  __m512i values(const uint8_t* entries) const {
+    const __m512i numbers = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(inside, entries));
+    const __m512i symbols = _mm512_add_epi32(numbers, offset);
+    if (Type == kSymbolRows) return symbols;
+    const __m512 x = _mm512_add_ps(_mm512_cvtepi32_ps(symbols), median);
+    return _mm512_castps_si512(_mm512_add_ps(_mm512_mul_ps(x, step), shift));
+  }
+};
+
+// `count` channels of a row from c on, of bytes -> float32 or int32.
 template <RowType Type>
-inline __m512i values_of(const ChannelPlan& plan, const uint8_t* entries, uint32_t c, __mmask16 inside) {
-  const __m512i numbers = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(inside, entries + c));
-  const __m512i symbols = _mm512_add_epi32(numbers, _mm512_maskz_loadu_epi32(inside, plan.offset + c));
-  if (Type == kSymbolRows) return symbols;
-  __m512 x = _mm512_add_ps(_mm512_cvtepi32_ps(symbols), _mm512_maskz_loadu_ps(inside, plan.median + c));
-  x = _mm512_mul_ps(x, _mm512_maskz_loadu_ps(inside, plan.step + c));
-  return _mm512_castps_si512(_mm512_add_ps(x, _mm512_maskz_loadu_ps(inside, plan.shift + c)));
+inline void write_some(const ChannelPlan& plan, const uint8_t* entries, uint32_t c, uint32_t count,
+                       int32_t* out) {
+  for (uint32_t i = 0; i < count; i += 16) {
+    const __mmask16 inside = channels_left(count, i);
+    _mm512_mask_storeu_epi32(out + i, inside, Dequantiser(plan, c + i, inside).values<Type>(entries + i));
+  }
 }
 
-// The first `rows` rows of bytes [32][C16] -> rows of float32 or int32.  Past the caches whole lines go to
-// memory that nobody fetched before; what is left at a row's ends takes the usual way.
-template <RowType Type, bool PastCaches>
-inline void write_rows(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, void* out) {
-  const uint32_t C = plan.channels, padded = padded_channels(C);
-  for (uint32_t row = 0; row < rows; ++row) {
-    const uint8_t* entries = bytes + size_t{row} * padded;
-    int32_t* at = static_cast<int32_t*>(out) + size_t{row} * C;
-    uint32_t c = 0;
-    if (PastCaches) {
-      const uint32_t lead = static_cast<uint32_t>(-reinterpret_cast<uintptr_t>(at) % 64 / 4);
-      c = lead < C ? lead : C;
-      const __mmask16 inside = channels_left(c, 0);
-      _mm512_mask_storeu_epi32(at, inside, values_of<Type>(plan, entries, 0, inside));
-    }
-    for (; c + 16 <= C; c += 16) {
-      const __m512i values = values_of<Type>(plan, entries, c, 0xffff);
+// `count` channels, a multiple of 16, of `Rows` rows from c on, which share a channel's numbers.  Past the
+// caches whole lines go to memory that nobody fetched before.
+template <RowType Type, bool PastCaches, int Rows>
+inline void write_lines(const ChannelPlan& plan, const uint8_t* entries, uint32_t c, uint32_t count,
+                        int32_t* out) {
+  const size_t padded = padded_channels(plan.channels);
+  for (uint32_t i = 0; i < count; i += 16) {
+    const Dequantiser dequantiser(plan, c + i, 0xffff);
+    for (size_t row = 0; row < Rows; ++row) {
+      const __m512i values = dequantiser.values<Type>(entries + row * padded + i);
+      int32_t* at = out + row * plan.channels + i;
       if (PastCaches)
-        _mm512_stream_si512(reinterpret_cast<__m512i*>(at + c), values);
+        _mm512_stream_si512(reinterpret_cast<__m512i*>(at), values);
       else
-        _mm512_storeu_si512(at + c, values);
-    }
-    if (c < C) {
-      const __mmask16 inside = channels_left(C, c);
-      _mm512_mask_storeu_epi32(at + c, inside, values_of<Type>(plan, entries, c, inside));
+        _mm512_storeu_si512(at, values);
     }
   }
 }
 
-inline void store_values(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, RowType type,
-                         bool past_caches, void* out) {
-  if (type == kSymbolRows && past_caches)
-    write_rows<kSymbolRows, true>(plan, bytes, rows, out);
-  else if (type == kSymbolRows)
-    write_rows<kSymbolRows, false>(plan, bytes, rows, out);
-  else if (past_caches)
-    write_rows<kFloatRows, true>(plan, bytes, rows, out);
-  else
-    write_rows<kFloatRows, false>(plan, bytes, rows, out);
+// 16 numbers to a line past the caches.
+inline void write_line(const int32_t* numbers, int32_t* line) {
+  _mm512_stream_si512(reinterpret_cast<__m512i*>(line), _mm512_loadu_si512(numbers));
 }
+
+enum { kWritesPastCaches = 1 };
 
 // Other threads see what was written past the caches before anything that is written from here on.
 inline void finish_stores() {

@@ -92,42 +92,53 @@ inline void store_left(int32_t* to, int32x4_t x, uint32_t left) {
   for (uint32_t i = 0; i < left; ++i) to[i] = part[i];
 }
 
-// Entries c to c + 7 of a row, as the symbols of four of its channels, from c + 4 h on.
-inline int32x4_t symbols_of(const ChannelPlan& plan, uint8x8_t entries, uint32_t c, uint32_t h) {
-  const uint16x8_t wide = vmovl_u8(entries);
-  const uint32x4_t four = h == 0 ? vmovl_u16(vget_low_u16(wide)) : vmovl_high_u16(wide);
-  return vaddq_s32(vreinterpretq_s32_u32(four), vld1q_s32(plan.offset + c + 4 * h));
-}
+// Of 4 channels.
+struct Dequantiser {
+  int32x4_t offset;
+  float32x4_t median, step, shift;
+  Dequantiser(const ChannelPlan& plan, uint32_t c)
+      : offset(vld1q_s32(plan.offset + c)),
+        median(vld1q_f32(plan.median + c)),
+        step(vld1q_f32(plan.step + c)),
+        shift(vld1q_f32(plan.shift + c)) {}
 
-// The first `rows` rows of bytes [32][C16] -> rows of float32, ((offset + entry + median) * step) + shift, or
-// of int32, offset + entry.
-template <RowType Type>
-inline void write_rows(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, void* out) {
-  const uint32_t C = plan.channels, padded = padded_channels(C);
-  for (uint32_t row = 0; row < rows; ++row) {
-    for (uint32_t c = 0; c < C; c += 8) {
-      const uint8x8_t entries = vld1_u8(bytes + size_t{row} * padded + c);
-      for (uint32_t h = 0; h < 2 && c + 4 * h < C; ++h) {
-        const uint32_t first = c + 4 * h;
-        int32x4_t values = symbols_of(plan, entries, c, h);
-        if (Type == kFloatRows) {
-          float32x4_t x = vaddq_f32(vcvtq_f32_s32(values), vld1q_f32(plan.median + first));
-          x = vmulq_f32(x, vld1q_f32(plan.step + first));
-          values = vreinterpretq_s32_f32(vaddq_f32(x, vld1q_f32(plan.shift + first)));
-        }
-        store_left(static_cast<int32_t*>(out) + size_t{row} * C + first, values, C - first);
-      }
+  // As bits: ((offset + entry + median) * step) + shift, or offset + entry.
+  template <RowType Type>
+  int32x4_t values(uint16x4_t entries) const {
+    const int32x4_t symbols = vaddq_s32(vreinterpretq_s32_u32(vmovl_u16(entries)), offset);
+    if (Type == kSymbolRows) return symbols;
+    const float32x4_t x = vmulq_f32(vaddq_f32(vcvtq_f32_s32(symbols), median), step);
+    return vreinterpretq_s32_f32(vaddq_f32(x, shift));
+  }
+};
+
+// `count` channels of `Rows` rows from c on, which share a channel's numbers, of bytes -> float32 or int32.
+template <RowType Type, bool, int Rows>
+inline void write_lines(const ChannelPlan& plan, const uint8_t* entries, uint32_t c, uint32_t count,
+                        int32_t* out) {
+  const size_t padded = padded_channels(plan.channels);
+  for (uint32_t i = 0; i < count; i += 8) {
+    const Dequantiser first(plan, c + i), second(plan, c + i + 4);
+    for (size_t row = 0; row < Rows; ++row) {
+      const uint16x8_t numbers = vmovl_u8(vld1_u8(entries + row * padded + i));
+      int32_t* at = out + row * plan.channels + i;
+      store_left(at, first.values<Type>(vget_low_u16(numbers)), count - i);
+      if (i + 4 < count) store_left(at + 4, second.values<Type>(vget_high_u16(numbers)), count - i - 4);
     }
   }
 }
 
+template <RowType Type>
+inline void write_some(const ChannelPlan& plan, const uint8_t* entries, uint32_t c, uint32_t count,
+                       int32_t* out) {
+  write_lines<Type, false, 1>(plan, entries, c, count, out);
+}
+
 // Stores go through the caches whatever the rows are.
-inline void store_values(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, RowType type, bool,
-                         void* out) {
-  if (type == kSymbolRows)
-    write_rows<kSymbolRows>(plan, bytes, rows, out);
-  else
-    write_rows<kFloatRows>(plan, bytes, rows, out);
+enum { kWritesPastCaches = 0 };
+
+inline void write_line(const int32_t* numbers, int32_t* line) {
+  for (int i = 0; i < 16; i += 4) vst1q_s32(line + i, vld1q_s32(numbers + i));
 }
 
 inline void finish_stores() {}

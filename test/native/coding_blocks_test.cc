@@ -96,6 +96,40 @@ TEST(many_rows_are_written_past_the_caches) {
   }
 }
 
+// Wherever rows begin within a line: every value is there, and nothing beside them is touched.
+TEST(rows_past_the_caches_at_every_alignment) {
+  for (const size_t channels : {16, 48, 512, 515}) {
+    std::vector<int> sizes;
+    for (size_t c = 0; c < channels; ++c) sizes.push_back(2 + static_cast<int>(c % 31));
+    const Tables tables = bell_tables(sizes);
+    const int64_t rows = (4 << 20) / 4 / static_cast<int64_t>(channels) + 37;
+    const Format format(tables, {}, static_cast<uint32_t>(channels), 300, 32, BINCE_RANS);
+    const std::vector<int32_t> symbols = draw(tables, {}, rows, 3, 0.001);
+    const std::vector<float> values(symbols.begin(), symbols.end());
+    for (const std::string& backend : bince_test::cpu_backends()) {
+      const bince_test::Context context(backend.c_str(), 2);
+      const std::vector<uint8_t> bytes = encode(context, format, symbols.data(), kInt32, rows, nullptr);
+      for (const size_t lead : {0, 1, 4, 8, 12, 15}) {
+        std::vector<int32_t> integers(symbols.size() + 64, 77);
+        std::vector<float> floats(symbols.size() + 64, 77);
+        const auto place = [&](const void* at) {
+          return lead + (64 - reinterpret_cast<uintptr_t>(at) % 64) / 4;
+        };
+        const size_t first = place(integers.data()), second = place(floats.data());
+        CHECK_OK(decode(context, format, bytes, integers.data() + first, kInt32, rows));
+        CHECK(std::equal(symbols.begin(), symbols.end(), &integers[first]));
+        CHECK_OK(decode(context, format, bytes, floats.data() + second, kFloat32, rows));
+        CHECK(std::equal(values.begin(), values.end(), &floats[second]));
+        CHECK_EQ(std::count(integers.begin(), integers.begin() + static_cast<int64_t>(first), 77),
+                 static_cast<int64_t>(first));
+        CHECK_EQ(std::count(floats.begin(), floats.begin() + static_cast<int64_t>(second), 77.0f),
+                 static_cast<int64_t>(second));
+        CHECK(integers[first + symbols.size()] == 77 && floats[second + symbols.size()] == 77);
+      }
+    }
+  }
+}
+
 TEST(blocks_of_escapes_alone_and_of_degenerate_tables) {
   Tables tables;
   tables.add({1, 65535}, 0);
