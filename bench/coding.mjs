@@ -301,6 +301,7 @@ export default async function bench({ quick = false, log = () => {} } = {}) {
         'the range coder, one chain',
       );
     }
+    await rate('rows', 'encode, counting ideal bits');
     cases.push(...(await stringCases(ours, folder, file, rounds, log)));
     ours.end();
     peers?.end();

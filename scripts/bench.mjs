@@ -1,10 +1,9 @@
-// `npm run bench`: every family beside its peers, alternately in one run.
-//   npm run bench [-- NAME...] [--quick] [--out FILE]
-// Prints a table a family and keeps everything as JSON under bench/results/. Peers that are not installed are left
-// out and named: Debian's python3-torch and libopenblas0-pthread, libhtscodecs-dev.
+// `npm run bench`: every family beside its peers, alternately in one run; `npm run bench -- --help` tells more.
+// Peers that are not installed are left out and named: Debian's python3-torch and libopenblas0-pthread,
+// libhtscodecs-dev.
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
-import { describe } from '../dist/kernels/index.js';
+import { parseArgs } from 'node:util';
 import { targetText, verdict } from './bench_targets.mjs';
 import { root } from './steps.mjs';
 
@@ -12,16 +11,44 @@ const names = readdirSync(`${root}bench`)
   .filter((name) => name.endsWith('.mjs'))
   .map((name) => name.slice(0, -4))
   .sort();
-const args = process.argv.slice(2);
-const quick = args.includes('--quick');
-const outAt = args.indexOf('--out');
-const out = outAt >= 0 ? args[outAt + 1] : undefined;
-const wanted = args.filter((arg, i) => !arg.startsWith('--') && (outAt < 0 || i !== outAt + 1));
+
+function readArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        quick: { type: 'boolean', default: false },
+        out: { type: 'string' },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+  } catch (error) {
+    console.error(`error: ${error.message.split('. ')[0]}\nhint: see npm run bench -- --help`);
+    process.exit(2);
+  }
+}
+
+const { positionals: wanted, values } = readArguments();
+const { quick, out } = values;
+if (values.help) {
+  console.log(`usage: npm run bench [-- NAME... [--quick] [--out FILE]]
+
+Times families beside their peers and prints a table each; all of it takes half an hour.
+NAME: ${names.join(', ')}
+
+  --quick     small sizes, few rounds
+  --out FILE  where the JSON goes; otherwise bench/results/DATE-PROCESSOR-THREADS.json`);
+  process.exit(0);
+}
 const unknown = wanted.find((name) => !names.includes(name));
 if (unknown) {
   console.error(`error: unknown benchmark '${unknown}'\nhint: there are ${names.join(', ')}`);
   process.exit(2);
 }
+const { describe } = await import('../dist/kernels/index.js').catch((error) => {
+  console.error(`error: ${error.message}\nhint: npm run build`);
+  process.exit(1);
+});
 
 const machine = {
   date: new Date().toISOString().slice(0, 10),

@@ -166,6 +166,12 @@ async function vitest(filters, env = {}) {
 const quick = ['style', 'native', 'typescript'];
 const asked = process.argv.slice(2).flatMap((name) => (name === 'quick' ? quick : [name]));
 const unknown = asked.find((name) => !(name in steps));
+if (unknown === '--help' || unknown === '-h') {
+  console.log(
+    `usage: npm test [-- STEP...]\nSTEP: ${Object.keys(steps).join(', ')}; quick is ${quick.join(', ')}`,
+  );
+  process.exit(0);
+}
 if (unknown) {
   console.error(
     `error: unknown step '${unknown}'\nhint: the steps are ${Object.keys(steps).join(', ')} and quick`,

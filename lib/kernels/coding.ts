@@ -54,12 +54,14 @@ declare module '../native.js' {
       rows: Float32Array | Int32Array,
       first: number,
       out: Uint8Array | undefined,
+      idealBits: boolean,
     ): NativeBlocks<Uint8Array | number>;
     blocksEncodeAsync(
       format: PreparedTables,
       rows: Float32Array | Int32Array,
       first: number,
       out: Uint8Array | undefined,
+      idealBits: boolean,
       cancel: Int32Array | undefined,
     ): Promise<NativeBlocks<Uint8Array | number | WaitingBytes>>;
     codedCopyAsync(coded: WaitingBytes['coded'], out: Uint8Array, cancel: undefined): Promise<void>;
@@ -91,6 +93,7 @@ declare module '../native.js' {
       count: number,
       first: number,
       out: Uint8Array | undefined,
+      idealBits: boolean,
       cancel: Int32Array | undefined,
     ): Promise<NativeBlocks<Uint8Array | number>>;
     blocksDecodeDevice(
@@ -220,7 +223,7 @@ export interface EncodedBlocks {
   readonly sectionBytes: Float64Array;
   /** [blocks] rows of each section. */
   readonly sectionRows: Uint32Array;
-  /** Cross-entropy of the symbols under the tables, in bits, escapes' bytes included. */
+  /** Cross-entropy of the symbols under the tables, in bits, escapes' bytes included; NaN if it was not asked for. */
   readonly idealBits: number;
 }
 
@@ -232,6 +235,8 @@ export interface EncodeBlocksOptions {
    * `bytes` is new memory as without it.
    */
   readonly out?: Uint8Array;
+  /** Whether to count `idealBits`, a tenth of the time on a CPU; true if absent. */
+  readonly idealBits?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -298,9 +303,9 @@ export class BlockCoder {
    */
   async encode(rows: Float32Array | Int32Array, options: EncodeBlocksOptions = {}): Promise<EncodedBlocks> {
     this.#checkRows(rows);
-    const [first, out] = checkEncode(options);
+    const [first, out, ideal] = checkEncode(options);
     const made = await withCancel(options.signal, (cancel) =>
-      native().blocksEncodeAsync(this.#format, rows, first, out, cancel),
+      native().blocksEncodeAsync(this.#format, rows, first, out, ideal, cancel),
     );
     if (typeof made.bytes === 'number') return { ...made, bytes: out!.subarray(0, made.bytes) };
     if (made.bytes instanceof Uint8Array) return made as NativeBlocks<Uint8Array>;
@@ -312,11 +317,11 @@ export class BlockCoder {
   /** As {@link encode}, on this thread's time. */
   encodeSync(
     rows: Float32Array | Int32Array,
-    options: { firstBlock?: number; out?: Uint8Array } = {},
+    options: Omit<EncodeBlocksOptions, 'signal'> = {},
   ): EncodedBlocks {
     this.#checkRows(rows);
-    const [first, out] = checkEncode(options);
-    const made = native().blocksEncodeSync(this.#format, rows, first, out);
+    const [first, out, ideal] = checkEncode(options);
+    const made = native().blocksEncodeSync(this.#format, rows, first, out, ideal);
     if (typeof made.bytes === 'number') return { ...made, bytes: out!.subarray(0, made.bytes) };
     return made as NativeBlocks<Uint8Array>;
   }
@@ -326,10 +331,10 @@ export class BlockCoder {
    * come to the host. The bytes are those of {@link encode}.
    */
   async encodeOnDevice(given: DeviceRows, options: EncodeBlocksOptions = {}): Promise<EncodedBlocks> {
-    const [first, out] = checkEncode(options);
+    const [first, out, ideal] = checkEncode(options);
     const { tensor, firstRow, rows } = given;
     const made = await withCancel(options.signal, (cancel) =>
-      native().blocksEncodeDevice(this.#format, tensor.handle, firstRow, rows, first, out, cancel),
+      native().blocksEncodeDevice(this.#format, tensor.handle, firstRow, rows, first, out, ideal, cancel),
     );
     if (typeof made.bytes === 'number') return { ...made, bytes: out!.subarray(0, made.bytes) };
     return made as NativeBlocks<Uint8Array>;
@@ -397,11 +402,13 @@ export class BlockCoder {
   }
 }
 
-function checkEncode(options: { firstBlock?: number; out?: Uint8Array }): [number, Uint8Array | undefined] {
-  const { firstBlock = 0, out } = options;
+function checkEncode(options: EncodeBlocksOptions): [number, Uint8Array | undefined, boolean] {
+  const { firstBlock = 0, out, idealBits = true } = options;
+  if (typeof idealBits !== 'boolean') invalidArgument('idealBits', 'a boolean', idealBits);
   return [
     checkInteger('firstBlock', firstBlock, 0, maxBlock),
     out === undefined ? undefined : checkBytes('out', out),
+    idealBits,
   ];
 }
 

@@ -1,5 +1,6 @@
 // Tables and blocks of rows as seen from JavaScript: argument checks and buffers, no arithmetic.
 #include <sys/mman.h>
+#include <limits>
 
 #include <algorithm>
 
@@ -145,7 +146,8 @@ class BlocksEncode : public CodingJob {
   int64_t row_count = 0;
   uint64_t first_block = 0;
   View<uint8_t> given;  // the caller's memory for the sections, or empty
-  bool wait = false;    // a large result is copied by coded_copy
+  bool count_ideal = true;
+  bool wait = false;  // a large result is copied by coded_copy
 
   bince_status run(bince_context* context, const int32_t* cancel) override {
     const bince_block_format* format = &prepared->format;
@@ -160,8 +162,8 @@ class BlocksEncode : public CodingJob {
     Tensor sizes(section_bytes_.data(), kInt64, static_cast<int64_t>(section_bytes_.size()));
     const auto encode = [&](void* out, uint64_t capacity) {
       Tensor sections(out, kUint8, static_cast<int64_t>(capacity));
-      return bince_blocks_encode(context, format, input, first_block, sections, sizes, &bytes_, &ideal_bits_,
-                                 &call);
+      return bince_blocks_encode(context, format, input, first_block, sections, sizes, &bytes_,
+                                 count_ideal ? &ideal_bits_ : nullptr, &call);
     };
     uint64_t likely = kGenerousBytes + 2 * static_cast<uint64_t>(row_count) * format->channels;
     if (given.data) {
@@ -180,7 +182,7 @@ class BlocksEncode : public CodingJob {
 
  private:
   static constexpr uint64_t kSmallBytes = uint64_t{1} << 18;
-  double ideal_bits_ = 0;
+  double ideal_bits_ = std::numeric_limits<double>::quiet_NaN();  // if not counted
   bool in_given_ = false;
   std::vector<int64_t> section_bytes_;
 
@@ -252,7 +254,8 @@ bool read_rows(Napi::Value value, const char* name, Rows* rows) {
   return true;
 }
 
-// (format, rows, firstBlock, out[, cancel]); the asynchronous form leaves large results to codedCopyAsync
+// (format, rows, firstBlock, out, idealBits[, cancel]); the asynchronous form leaves large results to
+// codedCopyAsync
 template <bool async>
 Napi::Value blocks_encode(const Napi::CallbackInfo& info) {
   auto job = std::make_unique<BlocksEncode>();
@@ -264,8 +267,9 @@ Napi::Value blocks_encode(const Napi::CallbackInfo& info) {
   job->symbols = rows.symbols;
   job->row_count = static_cast<int64_t>(rows.size / job->prepared->format.channels);
   job->first_block = static_cast<uint64_t>(info[2].ToNumber().Int64Value());
+  job->count_ideal = info[4].ToBoolean();
   job->wait = async;
-  return start(info, std::move(job), async, 4);
+  return start(info, std::move(job), async, 5);
 }
 
 // (coded, out[, cancel])

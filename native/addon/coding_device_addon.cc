@@ -1,5 +1,7 @@
 // Blocks of rows that lie on a device: float32 tensors to sections in host memory and back.  Latents stay
 // where they are; the coded bytes, a fraction of them, cross the bus.
+#include <limits>
+
 #include "native/addon/coding_jobs.h"
 #include "native/addon/storage.h"
 #include "native/core/status.h"
@@ -92,6 +94,7 @@ class DeviceJob : public Job {
 class DeviceEncode : public DeviceJob {
  public:
   View<uint8_t> given;
+  bool count_ideal = true;
 
   bince_status run(bince_context*, const int32_t*) override {
     const std::lock_guard<std::mutex> lock(prepared->device_mutex);
@@ -133,7 +136,7 @@ class DeviceEncode : public DeviceJob {
   AlignedBuffer out_;
   std::vector<int64_t> section_bytes_;
   uint64_t bytes_ = 0;
-  double ideal_bits_ = 0;
+  double ideal_bits_ = std::numeric_limits<double>::quiet_NaN();  // if not counted
   bool in_given_ = false;
 
   bince_status encode(int64_t blocks, uint64_t capacity, std::shared_ptr<void>* sections) {
@@ -151,14 +154,15 @@ class DeviceEncode : public DeviceJob {
     DeviceTensor section_sizes(device, sizes.get(), kInt64, blocks);
     Totals* places = static_cast<Totals*>(totals.get());
     BINCE_RETURN_IF_ERROR(bince_blocks_encode(device.context(), &format_, input, first_block, output,
-                                              section_sizes, &places->bytes, &places->ideal_bits, &launch));
+                                              section_sizes, &places->bytes,
+                                              count_ideal ? &places->ideal_bits : nullptr, &launch));
     const bince_status status = bince_finish(device.context(), &launch);
     if (status != BINCE_OK && status != BINCE_BUFFER_TOO_SMALL) return status;
     Totals found;
     const bince_status copied = device.copy_to_host(&found, places, sizeof found);
     if (copied != BINCE_OK) return copied;
     bytes_ = found.bytes;
-    ideal_bits_ = found.ideal_bits;
+    if (count_ideal) ideal_bits_ = found.ideal_bits;
     if (status != BINCE_OK) return status;
     return device.copy_to_host(section_bytes_.data(), sizes.get(), section_bytes_.size() * sizeof(int64_t));
   }
@@ -195,7 +199,7 @@ class DeviceDecode : public DeviceJob {
   Napi::Value result(Napi::Env env) override { return env.Undefined(); }
 };
 
-// (format, handle, firstRow, rows, firstBlock, out, cancel)
+// (format, handle, firstRow, rows, firstBlock, out, idealBits, cancel)
 Napi::Value blocks_encode_device(const Napi::CallbackInfo& info) {
   auto job = std::make_unique<DeviceEncode>();
   job->prepared = unwrap(info[0]);
@@ -203,10 +207,11 @@ Napi::Value blocks_encode_device(const Napi::CallbackInfo& info) {
       !read_view(info[5], "out", &job->given))
     return info.Env().Undefined();
   job->first_block = static_cast<uint64_t>(info[4].ToNumber().Int64Value());
+  job->count_ideal = info[6].ToBoolean();
   job->keep(info[0]);
   job->keep(info[1]);
   job->keep(info[5]);
-  return submit(info.Env(), std::move(job), info[6]);
+  return submit(info.Env(), std::move(job), info[7]);
 }
 
 // (format, handle, firstRow, rows, firstBlock, bytes, sectionBytes, cancel)

@@ -72,6 +72,23 @@ describe('block sections', () => {
     expect(idealBits).toBe(3 + 8);
   });
 
+  it('count ideal bits only where they are wanted', async () => {
+    const coder = new BlockCoder(formatOf(40, { coder: 'rans', lanes: 32 }));
+    const symbols = new Int32Array(40 * 99).map((_, i) => i % 3);
+    const counted = coder.encodeSync(symbols);
+    expect(counted.idealBits).toBeGreaterThan(0);
+    for (const made of [
+      coder.encodeSync(symbols, { idealBits: false }),
+      await coder.encode(symbols, { idealBits: false }),
+    ]) {
+      expect(made.idealBits).toBeNaN();
+      expect(made.bytes).toEqual(counted.bytes);
+    }
+    expect((await coder.encode(symbols, { idealBits: true })).idealBits).toBe(counted.idealBits);
+    // @ts-expect-error: not a boolean
+    expect(() => coder.encodeSync(symbols, { idealBits: 1 })).toThrow(/idealBits: expected a boolean/);
+  });
+
   it('bring symbols back at every tail', () => {
     for (const coder of ['rans', 'range'] as const)
       for (const channels of [1, 7, 40])
