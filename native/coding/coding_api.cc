@@ -3,14 +3,13 @@
 #include <stddef.h>
 
 #include <cmath>
-#include <cstring>
 
 #include "native/coding/block_ref.h"
 #include "native/coding/block_sections.h"
 #include "native/coding/coding_device_api.h"
 #include "native/coding/compressai.h"
 #include "native/coding/lane_runs.h"
-#include "native/coding/quantize.h"
+#include "native/coding/row_scan.h"
 #include "native/core/context.h"
 #include "native/core/cpu_features.h"
 #include "native/core/status.h"
@@ -275,69 +274,6 @@ bince_status check_row_count(int64_t rows) {
                 static_cast<long long>(rows));
   return BINCE_OK;
 }
-
-// Values that can be coded before the first that cannot.
-class RowScan {
- public:
-  explicit RowScan(const bince_block_format* format)
-      : channels_(format->channels),
-        median_(tensor_data<const float>(format->median)),
-        step_(tensor_data<const float>(format->step)),
-        shift_(tensor_data<const float>(format->shift)) {
-    double safe = 3e38;
-    for (uint32_t c = 0; c < channels_; ++c) {
-      const double symbols = 0.99 * kMaxSymbol - std::fabs(median_ ? median_[c] : 0.0);
-      const double reach = 0.99 * symbols * (step_ ? step_[c] : 1.0) - std::fabs(shift_ ? shift_[c] : 0.0);
-      safe = reach < safe ? reach : safe;
-    }
-    const float least = static_cast<float>(safe > 0 ? safe : 0);
-    std::memcpy(&safe_, &least, sizeof safe_);
-  }
-
-  // Whether all values are certain to be codable.  Magnitudes of floats are ordered as their
-  // bits are, with infinity and NaN above all numbers.
-  bool clear(const float* values, uint64_t count) const {
-    uint32_t beyond = 0;
-    for (uint64_t i = 0; i < count; ++i) {
-      int32_t bits;
-      std::memcpy(&bits, values + i, sizeof bits);
-      beyond |= static_cast<uint32_t>(safe_ - (bits & 0x7fffffff));
-    }
-    return beyond >> 31 == 0;
-  }
-  bool clear(const int32_t* values, uint64_t count) const {
-    uint32_t beyond = 0;
-    for (uint64_t i = 0; i < count; ++i) beyond |= codable(values[i], 0) ? 0 : 1;
-    return beyond == 0;
-  }
-  bool codable(float x, uint64_t c) const {
-    int32_t symbol;
-    return quantize(x, median_ ? median_[c] : 0.0f, 1.0f / (step_ ? step_[c] : 1.0f),
-                    shift_ ? shift_[c] : 0.0f, &symbol);
-  }
-  bool codable(int32_t symbol, uint64_t) const { return symbol > -(1 << 30) && symbol < 1 << 30; }
-
-  template <typename T>
-  int64_t scan(const T* values, uint64_t count, T* copy) const {
-    constexpr uint64_t kPiece = 1024;  // is still in the first cache when it is copied
-    for (uint64_t begin = 0; begin < count; begin += kPiece) {
-      const uint64_t size = count - begin < kPiece ? count - begin : kPiece;
-      if (!clear(values + begin, size))
-        for (uint64_t i = begin; i < begin + size; ++i)
-          if (!codable(values[i], i % channels_)) {
-            if (copy) std::memcpy(copy + begin, values + begin, (i - begin) * sizeof(T));
-            return static_cast<int64_t>(i);
-          }
-      if (copy) std::memcpy(copy + begin, values + begin, size * sizeof(T));
-    }
-    return static_cast<int64_t>(count);
-  }
-
- private:
-  uint64_t channels_;
-  const float *median_, *step_, *shift_;
-  int32_t safe_;  // the bits of a magnitude that is codable in every channel
-};
 
 bince_status check_context(const bince_context* context) {
   return context ? BINCE_OK : fail(BINCE_INVALID_ARGUMENT, "context: expected a context, received NULL");

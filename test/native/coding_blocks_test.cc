@@ -296,18 +296,21 @@ TEST(rows_are_checked_up_to_the_first_bad_value) {
   std::vector<float> median = {0, 0.5f, -0.25f}, step = {1, 1e-3f, 100}, shift = {0, 1e5f, -3};
   format.set_values(&median, &step, &shift);
   const float far[3] = {2e9f, 2e6f, 2e11f};
-  for (const int64_t rows : {1, 2, 341, 342, 1000}) {
+  for (const int64_t rows : {1, 2, 341, 342, 1000, 5471}) {
     const size_t count = static_cast<size_t>(rows) * 3;
     for (const size_t bad : {size_t{0}, size_t{1}, count / 2, count - 1, count}) {
-      std::vector<float> values(count, 1000.0f), copy(count + 1, -7.0f);
+      std::vector<float> values(count, 1000.0f), copy(count + 5, -7.0f);
+      const size_t lead = static_cast<size_t>(rows) % 4;
       for (const float wrong : {NAN, -INFINITY, bad < count ? far[bad % 3] : 0}) {
         if (bad < count) values[bad] = wrong;
-        Tensor in(values.data(), kFloat32, rows, 3), out(copy.data(), kFloat32, rows, 3);
+        Tensor in(values.data(), kFloat32, rows, 3), out(copy.data() + lead, kFloat32, rows, 3);
         int64_t valid = -1;
         CHECK_OK(bince_blocks_check_rows(format, in, out, &valid));
         CHECK_EQ(valid, static_cast<int64_t>(bad));
-        CHECK(std::memcmp(copy.data(), values.data(), bad * 4) == 0);
-        CHECK_EQ(copy.back(), -7.0f);
+        CHECK(std::memcmp(copy.data() + lead, values.data(), bad * 4) == 0);
+        CHECK_EQ(std::count(copy.begin(), copy.begin() + static_cast<int64_t>(lead), -7.0f),
+                 static_cast<int64_t>(lead));
+        CHECK_EQ(copy[lead + count], -7.0f);
         CHECK_OK(bince_blocks_check_rows(format, in, nullptr, &valid));
         CHECK_EQ(valid, static_cast<int64_t>(bad));
         // The encoder refuses the same values.
