@@ -161,7 +161,7 @@ async function rowCases(folder, rounds, rows, log) {
       unit: 'Msymbol/s',
       ours: summary(rates),
       target: atLeast(1000),
-      note: 'sections and row-major float32',
+      note: 'sections and row-major float32; ideal bits are not counted',
     });
   }
   avx2.end();
@@ -282,7 +282,7 @@ export default async function bench({ quick = false, log = () => {} } = {}) {
         'htscodecs',
         `htscodecs ${direction}`,
         1500,
-        'sections and row-major float32',
+        'sections and row-major float32; ideal bits are not counted',
       );
       await rate(
         'symbols',

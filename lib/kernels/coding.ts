@@ -235,7 +235,7 @@ export interface EncodeBlocksOptions {
    * `bytes` is new memory as without it.
    */
   readonly out?: Uint8Array;
-  /** Whether to count `idealBits`, a tenth of the time on a CPU; true if absent. */
+  /** Whether to count `idealBits`, which takes a tenth of the time where vectors do the rest; true if absent. */
   readonly idealBits?: boolean;
   readonly signal?: AbortSignal;
 }
@@ -369,7 +369,7 @@ export class BlockCoder {
   /**
    * How many values of rows [n, C] come before the first that {@link encode} would refuse: all if it would take all.
    * Symbols of 2^30 and more, which no file can hold, count as refused here. With `copy`, of the same type and length,
-   * at least those values are copied there, in the same pass.
+   * at least those values are copied there, in the same pass; it is the rows' own memory or none of it.
    */
   countValid<Rows extends Float32Array | Int32Array>(rows: Rows, copy?: Rows): number {
     this.#checkRows(rows);

@@ -1,8 +1,8 @@
 // Tables and blocks of rows as seen from JavaScript: argument checks and buffers, no arithmetic.
 #include <sys/mman.h>
-#include <limits>
 
 #include <algorithm>
+#include <limits>
 
 #include "native/addon/coding_jobs.h"
 

@@ -272,12 +272,6 @@ uint64_t cost_of(const ChannelPlan& plan, const uint8_t* tile, uint32_t active_l
   return cost;
 }
 
-// Fetches one of the 2 C lines that the next 32 rows are; the first C of them were fetched with the rows
-// before.
-inline void fetch_ahead(const ChannelPlan& plan, const Stream& s, uint32_t c) {
-  _mm_prefetch(s.ahead + (size_t{2} * plan.channels - 1 - c) * 64, _MM_HINT_T1);
-}
-
 template <int K, bool Large, bool Full, bool Costs>
 void encode_sized(const ChannelPlan& plan, Stream* streams, EncodeJob* jobs, uint32_t active_lanes) {
   const Vec active = mask_of(active_lanes);

@@ -220,12 +220,6 @@ inline void flush(Cost* cost, EncodeJob* job) {
 
 constexpr uint32_t kFlushChannels = 1 << 15;
 
-// Fetches one of the 2 C lines that the next 32 rows are; the first C of them were fetched with the rows
-// before.
-inline void fetch_ahead(const ChannelPlan& plan, const Stream& s, uint32_t c) {
-  _mm_prefetch(s.ahead + (size_t{2} * plan.channels - 1 - c) * 64, _MM_HINT_T1);
-}
-
 // Codes channels [begin, end) of a row group, the last first.
 template <class Put, int K, bool Full>
 void encode_run(const ChannelPlan& plan, const LaneRun& run, Stream* given, __mmask32 active) {

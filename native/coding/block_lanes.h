@@ -74,9 +74,9 @@ template <RowType Type, bool PastCaches>
 void write_group(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, int32_t* out) {
   const uint32_t C = plan.channels;
   const size_t padded = padded_channels(C);
-  const bool alike = !PastCaches || C % 16 == 0;  // rows lie alike in their lines
+  const bool whole_lines = C % 16 == 0;  // then rows lie alike in their lines
   for (uint32_t row = 0, some; row < rows; row += some) {
-    some = alike && rows - row >= 4 ? 4 : 1;
+    some = (whole_lines || !PastCaches) && rows - row >= 4 ? 4 : 1;
     const uint8_t* entries = bytes + row * padded;
     int32_t* at = out + size_t{row} * C;
     uint32_t lead = PastCaches ? static_cast<uint32_t>(-reinterpret_cast<uintptr_t>(at) % 64 / 4) : 0;
@@ -86,7 +86,7 @@ void write_group(const ChannelPlan& plan, const uint8_t* bytes, uint32_t rows, i
       write_lines<Type, PastCaches, 4>(plan, entries + lead, lead, whole, at + lead);
     else
       write_lines<Type, PastCaches, 1>(plan, entries + lead, lead, whole, at + lead);
-    const bool seams = PastCaches && alike && lead > 0;
+    const bool seams = PastCaches && whole_lines && lead > 0;
     for (uint32_t i = 0; i < some; ++i, entries += padded, at += C) {
       if (row + i == 0 || !seams) write_some<Type>(plan, entries, 0, lead, at);
       if (seams && row + i + 1 < rows)
@@ -251,6 +251,21 @@ void write_escapes(const ChannelPlan& plan, EncodeJob* job, const uint8_t* tile,
        --pair)
     for (uint32_t c = 2 * pair + 2; c-- > 2 * pair;)
       if (c < plan.channels) write_channel(plan, job, row, c, escape_mask(tile, c, plan.escape[c]) & active);
+}
+
+// float32 values or int32 symbols -> bytes [32][C16]; rows beyond `rows` stay as they are.  Returns whether
+// some entry is an escape.
+template <RowType Type>
+bool entries_of_rows(const ChannelPlan& plan, const void* rows_in, uint32_t rows, const char* ahead,
+                     uint8_t* bytes) {
+  const uint32_t C = plan.channels, padded = padded_channels(C);
+  bool escapes = false;
+  uint32_t row = 0;
+  for (; row + 4 <= rows; row += 4)
+    escapes |= quantise_rows<Type, 4>(plan, rows_in, size_t{row} * C, ahead, bytes + size_t{row} * padded);
+  for (; row < rows; ++row)
+    escapes |= quantise_rows<Type, 1>(plan, rows_in, size_t{row} * C, nullptr, bytes + size_t{row} * padded);
+  return escapes;
 }
 
 bool all_quantise(const ChannelPlan& plan, const float* rows, uint32_t count) {

@@ -305,7 +305,10 @@ void encode_sized(const ChannelPlan& plan, Stream* streams, EncodeJob* jobs, uin
   for (uint32_t c = plan.channels; c-- > 0;) {
     const SmallEncode& table = *plan.encode[c];
     const EncodePlanes<Large> planes(table);
-    for (int k = 0; k < K; ++k) put<Large, Full>(&streams[k], planes, c, active);
+    for (int k = 0; k < K; ++k) {
+      if (Full && streams[k].ahead) fetch_ahead(plan, streams[k], c);
+      put<Large, Full>(&streams[k], planes, c, active);
+    }
     if (!Counted) continue;
     const Planes<Large> high(table.cost_high), low(table.cost_low);
     for (int k = 0; k < K; ++k) add_costs<Large>(&costs[k], high, low, streams[k].tile, c, active);

@@ -155,7 +155,8 @@ T* carve(Workspace* workspace, size_t count) {
   return static_cast<T*>(carve_bytes(workspace, count, sizeof(T)));
 }
 
-// Rounded up to a whole number of vectors, so that vector loads of the last channels stay inside.
+// Rounded up to a whole number of vectors, so that vector loads of the last channels stay inside; those that
+// do not begin with a vector (rows off their lines) read into the next array.
 ChannelArrays carve_channels(Workspace* workspace, uint32_t channels) {
   const size_t C = (size_t{channels} + 31) & ~size_t{31};
   ChannelArrays a;

@@ -19,6 +19,12 @@ struct Stream {
   uint8_t* tile;
 };
 
+// Fetches one of the 2 C lines that the next 32 rows are; the first C of them were fetched with the rows
+// before.
+inline void fetch_ahead(const ChannelPlan& plan, const Stream& s, uint32_t c) {
+  __builtin_prefetch(s.ahead + (size_t{2} * plan.channels - 1 - c) * 64, 0, 2);
+}
+
 inline uint32_t lane_mask(uint64_t lanes) {
   return lanes >= kLanes ? ~0u : (1u << lanes) - 1;
 }

@@ -189,8 +189,8 @@ inline void quantise(const ChannelPlan& plan, const void* rows, size_t at, uint3
   }
 }
 
-// Whether `Rows` rows have an escape, with their entries in bytes.  Meanwhile half of the lines of the rows
-// at `ahead` are fetched.
+// Whether `Rows` rows have an escape, with their entries in bytes; what cannot be quantised becomes -2^31.
+// Meanwhile half of the lines of the rows at `ahead` are fetched.
 template <RowType Type, int Rows>
 inline bool quantise_rows(const ChannelPlan& plan, const void* rows, size_t at, const char* ahead,
                           uint8_t* bytes) {
@@ -204,21 +204,6 @@ inline bool quantise_rows(const ChannelPlan& plan, const void* rows, size_t at, 
   }
   if (c < C) quantise<Type, Rows, false>(plan, rows, at, c, bytes, &escapes);
   return _mm_movemask_epi8(escapes) != 0;
-}
-
-// float32 values or int32 symbols -> bytes [32][C16]; rows beyond `rows` stay as they are.  Returns whether
-// some entry is an escape; what cannot be quantised becomes -2^31.
-template <RowType Type>
-inline bool entries_of_rows(const ChannelPlan& plan, const void* rows_in, uint32_t rows, const char* ahead,
-                            uint8_t* bytes) {
-  const uint32_t C = plan.channels, padded = padded_channels(C);
-  bool escapes = false;
-  uint32_t row = 0;
-  for (; row + 4 <= rows; row += 4)
-    escapes |= quantise_rows<Type, 4>(plan, rows_in, size_t{row} * C, ahead, bytes + size_t{row} * padded);
-  for (; row < rows; ++row)
-    escapes |= quantise_rows<Type, 1>(plan, rows_in, size_t{row} * C, nullptr, bytes + size_t{row} * padded);
-  return escapes;
 }
 
 }  // namespace

@@ -164,22 +164,21 @@ inline uint32x4_t entries_of(const ChannelPlan& plan, const int32_t* at, uint32_
   return entries;
 }
 
-// float32 values or int32 symbols -> bytes [32][C16]; rows beyond `rows` stay as they are.  Returns whether
-// some entry is an escape; what cannot be quantised becomes -2^31.  Meanwhile the rows at `ahead` are
-// fetched.
-template <RowType Type>
-inline bool entries_of_rows(const ChannelPlan& plan, const void* rows_in, uint32_t rows, const char* ahead,
-                            uint8_t* bytes) {
-  const uint32_t C = plan.channels, padded = padded_channels(C);
+// Whether `Rows` rows have an escape, with their entries in bytes; what cannot be quantised becomes -2^31.
+// Meanwhile half of the lines of the rows at `ahead` are fetched.
+template <RowType Type, int Rows>
+inline bool quantise_rows(const ChannelPlan& plan, const void* rows, size_t at, const char* ahead,
+                          uint8_t* bytes) {
+  const uint32_t C = plan.channels;
   uint32x4_t escapes = vdupq_n_u32(0);
-  for (uint32_t row = 0; row < rows; ++row) {
-    for (uint32_t c = 0; c < C; c += 8) {
-      const size_t place = size_t{row} * C + c;
-      const int32_t* at = static_cast<const int32_t*>(rows_in) + place;
-      if (ahead && c % 16 == 0) __builtin_prefetch(ahead + 4 * place, 0, 2);
-      const uint32x4_t low = entries_of<Type>(plan, at, c, &escapes);
-      const uint32x4_t high = c + 4 < C ? entries_of<Type>(plan, at + 4, c + 4, &escapes) : vdupq_n_u32(0);
-      vst1_u8(bytes + size_t{row} * padded + c, vmovn_u16(vcombine_u16(vmovn_u32(low), vmovn_u32(high))));
+  for (uint32_t c = 0; c < C; c += 8) {
+    for (size_t i = 0; ahead && c % 16 == 0 && i < Rows / 2; ++i)
+      __builtin_prefetch(ahead + at * 2 + (size_t{c} / 16 * (Rows / 2) + i) * 64, 0, 2);
+    for (size_t row = 0; row < Rows; ++row) {
+      const int32_t* from = static_cast<const int32_t*>(rows) + at + row * C + c;
+      const uint32x4_t low = entries_of<Type>(plan, from, c, &escapes);
+      const uint32x4_t high = c + 4 < C ? entries_of<Type>(plan, from + 4, c + 4, &escapes) : vdupq_n_u32(0);
+      vst1_u8(bytes + row * padded_channels(C) + c, vmovn_u16(vcombine_u16(vmovn_u32(low), vmovn_u32(high))));
     }
   }
   return vmaxvq_u32(escapes) != 0;

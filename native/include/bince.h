@@ -558,7 +558,7 @@ BINCE_API bince_status bince_blocks_encode(const bince_context* context, const b
                                            uint64_t* bytes, double* ideal_bits, const bince_launch* launch);
 /* How many values of the rows [n, C], float32 values or int32 symbols, come before the first that cannot be
  * encoded; n * C if all can.  Symbols of 2^30 and more, which no file can hold, count as such.  copy:
- * optional, the rows' type and shape; gets at least those values. */
+ * optional, the rows' type and shape, at the same place or apart; gets at least those values. */
 BINCE_API bince_status bince_blocks_check_rows(const bince_block_format* format, const bince_tensor* rows,
                                                bince_tensor* copy, int64_t* valid);
 /* Counts the blocks and rows of whole sections in the host's memory, from their headers alone.  first_block

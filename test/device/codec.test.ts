@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { expect, describe as group, it } from 'vitest';
 import { BinceReader, BinceWriter, type ByteSink, type CodecModel } from '../../lib/codec/index.js';
 import { debugLeaks, leaks, type Tensor, tensor } from '../../lib/index.js';
+import { BlockCoder } from '../../lib/kernels/index.js';
 import type { Golden } from '../codec/golden_files.js';
 import { gridRows, modelOf, randomModel } from '../codec/models.js';
 import { missing, useSimulator } from './simulator.js';
@@ -82,6 +83,35 @@ onSimulator('BinceWriter with tensors on a device', () => {
     await expect(writer.write(narrow)).rejects.toThrow(/rows: expected a tensor of rows of 5 channels/);
     await expect(writer.write(bytes)).rejects.toThrow(/rows: expected a float32 or int32 tensor/);
     await writer.abort();
+  });
+});
+
+onSimulator('BlockCoder.encodeOnDevice', () => {
+  it('makes the sections of encode, and counts ideal bits where they are wanted', async () => {
+    const tables = {
+      cdf: Int32Array.from([0, 9000, 60000, 65530, 65536]),
+      start: Int32Array.from([0, 5]),
+      offset: Int32Array.from([-1]),
+    };
+    const coder = new BlockCoder({
+      tables,
+      tableIndex: new Int32Array(channels),
+      channels,
+      blockRows,
+      lanes: 32,
+      coder: 'rans',
+      headerCrc: 0,
+    });
+    const rows = Float32Array.from({ length: 70 * channels }, (_, i) => (i % 3) - 1);
+    const expected = await coder.encode(rows);
+    using device = onCuda(rows);
+    const given = { tensor: device, firstRow: 0, rows: 70 };
+    const counted = await coder.encodeOnDevice(given);
+    expect(counted.bytes).toEqual(expected.bytes);
+    expect(counted.idealBits).toBeCloseTo(expected.idealBits, 9);
+    const uncounted = await coder.encodeOnDevice(given, { idealBits: false });
+    expect(uncounted.bytes).toEqual(expected.bytes);
+    expect(uncounted.idealBits).toBeNaN();
   });
 });
 

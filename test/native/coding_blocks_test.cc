@@ -98,33 +98,48 @@ TEST(many_rows_are_written_past_the_caches) {
 
 // Wherever rows begin within a line: every value is there, and nothing beside them is touched.
 TEST(rows_past_the_caches_at_every_alignment) {
-  for (const size_t channels : {16, 48, 512, 515}) {
+  struct {
+    uint32_t channels, lanes;
+  } const shapes[] = {{7, 8}, {16, 32}, {48, 4}, {48, 32}, {512, 32}, {515, 32}};
+  std::mt19937 random(11);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  for (const auto& [channels, lanes] : shapes) {
     std::vector<int> sizes;
-    for (size_t c = 0; c < channels; ++c) sizes.push_back(2 + static_cast<int>(c % 31));
+    std::vector<float> median(channels), step(channels), shift(channels);
+    for (uint32_t c = 0; c < channels; ++c) {
+      sizes.push_back(2 + static_cast<int>(c % 31));
+      median[c] = uniform(random);
+      step[c] = 0.01f + std::fabs(uniform(random));
+      shift[c] = 10 * uniform(random);
+    }
     const Tables tables = bell_tables(sizes);
-    const int64_t rows = (4 << 20) / 4 / static_cast<int64_t>(channels) + 37;
-    const Format format(tables, {}, static_cast<uint32_t>(channels), 300, 32, BINCE_RANS);
+    const int64_t rows = (4 << 20) / 4 / channels + 37;
+    Format format(tables, {}, channels, 300, lanes, BINCE_RANS);
+    format.set_values(&median, &step, &shift);
     const std::vector<int32_t> symbols = draw(tables, {}, rows, 3, 0.001);
-    const std::vector<float> values(symbols.begin(), symbols.end());
+    const size_t count = symbols.size();
+    const bince_test::Context plain("ref", 2);
+    const std::vector<uint8_t> bytes = encode(plain, format, symbols.data(), kInt32, rows, nullptr);
+    std::vector<float> values(count);
+    CHECK_OK(decode(plain, format, bytes, values.data(), kFloat32, rows));
     for (const std::string& backend : bince_test::cpu_backends()) {
       const bince_test::Context context(backend.c_str(), 2);
-      const std::vector<uint8_t> bytes = encode(context, format, symbols.data(), kInt32, rows, nullptr);
       for (const size_t lead : {0, 1, 4, 8, 12, 15}) {
-        std::vector<int32_t> integers(symbols.size() + 64, 77);
-        std::vector<float> floats(symbols.size() + 64, 77);
+        std::vector<int32_t> integers(count + 64, 77);
+        std::vector<float> floats(count + 64, 77);
         const auto place = [&](const void* at) {
           return lead + (64 - reinterpret_cast<uintptr_t>(at) % 64) / 4;
         };
         const size_t first = place(integers.data()), second = place(floats.data());
-        CHECK_OK(decode(context, format, bytes, integers.data() + first, kInt32, rows));
-        CHECK(std::equal(symbols.begin(), symbols.end(), &integers[first]));
-        CHECK_OK(decode(context, format, bytes, floats.data() + second, kFloat32, rows));
-        CHECK(std::equal(values.begin(), values.end(), &floats[second]));
-        CHECK_EQ(std::count(integers.begin(), integers.begin() + static_cast<int64_t>(first), 77),
-                 static_cast<int64_t>(first));
-        CHECK_EQ(std::count(floats.begin(), floats.begin() + static_cast<int64_t>(second), 77.0f),
-                 static_cast<int64_t>(second));
-        CHECK(integers[first + symbols.size()] == 77 && floats[second + symbols.size()] == 77);
+        CHECK_OK(decode(context, format, bytes, &integers[first], kInt32, rows));
+        CHECK(std::memcmp(symbols.data(), &integers[first], count * 4) == 0);
+        CHECK_OK(decode(context, format, bytes, &floats[second], kFloat32, rows));
+        CHECK(std::memcmp(values.data(), &floats[second], count * 4) == 0);
+        const auto untouched = [](const auto& all, size_t from, size_t to) {
+          return std::all_of(&all[from], &all[to], [](auto x) { return x == 77; });
+        };
+        CHECK(untouched(integers, 0, first) && untouched(integers, first + count, count + 63));
+        CHECK(untouched(floats, 0, second) && untouched(floats, second + count, count + 63));
       }
     }
   }
@@ -288,6 +303,31 @@ TEST(crc32c_is_castagnoli) {
       for (const size_t count : {0, 1, 7, 8, 9, 65, 3071, 3072, 3073, 7000})
         CHECK_EQ(ops->crc32c(3, bytes.data() + begin, count), bitwise_crc(3, bytes.data() + begin, count));
   }
+}
+
+// Many symbols, so that they are copied past the caches, from and to anywhere.
+TEST(symbols_are_checked_and_copied) {
+  const Tables tables = bell_tables({5, 9, 20});
+  const Format format(tables, {}, 3, 16, 4, BINCE_RANS);
+  constexpr int32_t kMost = (1 << 30) - 1;
+  for (const size_t from : {0, 1})
+    for (const size_t to : {0, 1, 2, 3})
+      for (const size_t bad :
+           {size_t{0}, size_t{2}, size_t{1023}, size_t{17000}, size_t{18002}, size_t{18003}}) {
+        const size_t count = 18003;
+        std::vector<int32_t> symbols(count + from), copy(count + 8, 5);
+        for (size_t i = 0; i < count; ++i) symbols[from + i] = i % 2 ? kMost : -kMost;
+        for (const int32_t wrong : {kMost + 1, -kMost - 1, INT32_MAX, INT32_MIN}) {
+          if (bad < count) symbols[from + bad] = wrong;
+          Tensor in(&symbols[from], kInt32, 6001, 3), out(&copy[to], kInt32, 6001, 3);
+          int64_t valid = -1;
+          CHECK_OK(bince_blocks_check_rows(format, in, out, &valid));
+          CHECK_EQ(valid, static_cast<int64_t>(bad));
+          CHECK(std::memcmp(&copy[to], &symbols[from], bad * 4) == 0);
+          CHECK(std::all_of(&copy[0], &copy[to], [](int32_t x) { return x == 5; }));
+          CHECK(std::all_of(&copy[to + count], &copy[count + 7], [](int32_t x) { return x == 5; }));
+        }
+      }
 }
 
 TEST(rows_are_checked_up_to_the_first_bad_value) {
