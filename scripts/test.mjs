@@ -159,8 +159,12 @@ async function vitest(filters, env = {}) {
   const skipped = counts.numPendingTests + counts.numTodoTests;
   // A file that fails to load has no failed test of its own.
   const failed = counts.numFailedTests || counts.numFailedTestSuites;
+  const names = counts.testResults
+    .flatMap((file) => file.assertionResults)
+    .filter((test) => !['passed', 'failed'].includes(test.status))
+    .map((test) => `  skipped ${test.fullName}\n`);
   const closing = `${counts.numPassedTests} passed, ${failed} failed, ${skipped} skipped`;
-  return { status: result.status, output: `${result.output}\n${closing}` };
+  return { status: result.status, output: `${result.output}\n${names.join('')}${closing}` };
 }
 
 const quick = ['style', 'native', 'typescript'];

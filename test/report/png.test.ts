@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { lineChart, svgDocument, svgToPng } from '../../lib/report/index.js';
 
 const drawing = lineChart({ title: 'Loss', series: [{ name: 'a', x: [0, 1, 2], y: [3, 1, 2] }] });
@@ -27,11 +27,17 @@ describe.runIf(installed)('svgToPng', () => {
   });
 });
 
-describe.runIf(!installed)('svgToPng without its package', () => {
+describe('svgToPng without its package', () => {
   it('says what to install', async () => {
-    await expect(svgToPng(drawing)).rejects.toMatchObject({
+    vi.resetModules();
+    vi.doMock('@resvg/resvg-js', () => {
+      throw new Error('no such package');
+    });
+    const report = await import('../../lib/report/index.js');
+    await expect(report.svgToPng(drawing)).rejects.toMatchObject({
       code: 'BINCE_UNSUPPORTED',
       hint: expect.stringContaining('npm i @resvg/resvg-js'),
     });
+    vi.doUnmock('@resvg/resvg-js');
   });
 });
